@@ -26,7 +26,7 @@ from schemas.tokens import TOKEN_BYTES
 from schemas.vocabulary import Resolution, Role
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.exposed import MOST_EVENTS, Exposed, ExposedReader, Reach
-from sinks.ports.identity import NOTHING, ClaimReader
+from sinks.ports.identity import NOTHING, PREFIX_SCHEMA, ClaimReader
 from sinks.ports.lineage import Found, Holding
 from streams.answers.unread import unread
 from streams.identity.identities import Identities
@@ -94,19 +94,19 @@ class BreachFinder:
     def radius(self, reach: Reach, now: datetime, *, named: bool = False) -> dict[str, Any]:
         """The answer as JSON. `named`: with the customer numbers of those who can be told, as `notify`.
 
-        Raises InputError for a topic or system that the company does not have, IndexUnavailable.
+        Raises InputError for a topic or system that neither the company has nor an event found, IndexUnavailable.
         """
-        self._check(reach)
-        exposed, affected = Exposed(), Affected()
-        for part in _parts(reach):
-            counted = self._exposed.exposed_events(part)
-            exposed = _joined(exposed, counted)
-            by_number = self._by_number(item.tags for item in counted.found.holdings)
+        exposed, affected, parts = Exposed(), Affected(), list(_parts(reach))
+        for part in parts:
+            exposed = _joined(exposed, self._exposed.exposed_events(part))
+        holdings = exposed.found.holdings
+        self._check(reach, holdings)
+        by_number = self._by_number(item.tags for item in holdings)
+        for part in parts:
             for table in self._exposed.exposed(part):
                 self._add(table, affected, by_number)
         affected.settle()
         numbers = self._numbers(affected.people)
-        holdings = exposed.found.holdings
         answer = {
             "as_of": iso(now),
             **_asked(reach),
@@ -124,23 +124,41 @@ class BreachFinder:
         }
         return answer | ({"notify": sorted(numbers.values())} if named else {})
 
-    def _check(self, reach: Reach) -> None:
-        for what, names, known in (
-            ("topic", reach.topics, self._company.topics),
-            ("system", reach.limits.systems, self._company.catalogue.systems),
+    def _check(self, reach: Reach, holdings: Iterable[Holding]) -> None:
+        """What the company has no more may have had a breach too: the index still holds its events."""
+        tags = [item.tags for item in holdings]
+        for what, names, known, held in (
+            ("topic", reach.topics, self._company.topics, {item.topic for item in tags}),
+            ("system", reach.limits.systems, self._company.catalogue.systems, {item.system for item in tags}),
         ):
             for name in names:
-                if name not in known:
+                if name not in known and name not in held:
                     raise InputError(f"{what}: one that is named is unknown; use one of {', '.join(known)}")
 
     def _add(self, table: pa.Table, affected: Affected, by_number: Set[Place]) -> None:
         """Put with them whose the rows of the table are."""
-        named = pc.not_equal(table["customer"], _NOTHING)
-        for row in table.filter(named).to_pylist():
-            affected.people_in[row["tag_set"]].add(row["customer"])
-        alone = table.filter(pc.invert(named))
+        with_customer = pc.not_equal(table["customer"], _NOTHING)
+        named, alone = table.filter(with_customer), table.filter(pc.invert(with_customer))
+        if named.num_rows:
+            self._add_named(named, affected)
         if alone.num_rows:
             self._add_alone(alone, affected, by_number)
+
+    def _add_named(self, table: pa.Table, affected: Affected) -> None:
+        """Of rows that name a customer: that one, or the one whose duplicate the record of this one is."""
+        seen = table["customer"].combine_chunks().dictionary_encode()
+        tokens, which = seen.dictionary, np.asarray(seen.indices, np.int64)
+        # A duplicate is one for all time: any event of a customer will do.
+        each, first = np.unique(which, return_index=True)
+        at = np.asarray(table["event_time"].cast(pa.int64()))[first]
+        no_port = np.zeros(len(each), np.int64)
+        resolved, names = self._identities.resolve(tokens, PREFIX_SCHEMA.empty_table(), each, at, no_port)
+        people = [
+            names[subject].as_py() if subject >= 0 else token
+            for token, subject in zip(tokens.to_pylist(), resolved.subject, strict=True)
+        ]
+        for customer, tag_set in _distinct(seen.indices, table["tag_set"]):
+            affected.people_in[tag_set].add(people[customer])
 
     def _add_alone(self, table: pa.Table, affected: Affected, by_number: Set[Place]) -> None:
         """The same of rows that name no customer beside."""
@@ -154,14 +172,16 @@ class BreachFinder:
         }
         # Whom claims name as a person needs no link to be one, nor does a customer.
         themselves = set(self._claims.claims(sorted(unlinked), of="subject")["subject"].to_pylist())
-        rows = table.select(["token", "role", "tag_set"]).to_pylist()
-        for row, resolution, subject in zip(rows, resolved.resolution, resolved.subject, strict=True):
-            token, tag_set = row["token"], row["tag_set"]
+        outcomes = _distinct(
+            seen.indices, table["tag_set"], table["role"], resolved.resolution, resolved.subject
+        )
+        for number, tag_set, role, resolution, subject in outcomes:
+            token = tokens[number].as_py()
             if subject >= 0:
                 affected.people_in[tag_set].add(names[subject].as_py())
             elif resolution == Resolution.AMBIGUOUS.code:
                 affected.several.add(token)
-            elif token in themselves or (tag_set, row["role"]) in by_number:
+            elif token in themselves or (tag_set, role) in by_number:
                 affected.people_in[tag_set].add(token)
             else:
                 affected.nobody_in[tag_set].add(token)
@@ -227,6 +247,13 @@ class BreachFinder:
         topics = {item[0] for item in reach.events} or set(reach.topics)
         waiting = unread(self._open_letters(), self._company, reach.limits.systems)
         return {topic: count for topic, count in waiting.items() if not topics or topic in topics}
+
+
+def _distinct(*columns: Any) -> Iterator[tuple[int, ...]]:
+    """The rows of columns of numbers, each once."""
+    names = [str(place) for place in range(len(columns))]
+    rows = pa.table(list(columns), names).group_by(names).aggregate([])
+    return zip(*(rows[name].to_pylist() for name in names), strict=True)
 
 
 def _parts(reach: Reach) -> Iterator[Reach]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,36 @@ class Town:
         """A web visit from an address."""
         self._event("WebVisit", "web.visits", "ip", address, at, learnt, port=port)
 
+    def visit_named(self, cookie: str, customer: str, at: datetime, learnt: datetime) -> None:
+        """A web visit by a browser that names the customer beside."""
+        tags, named = self.tags("WebVisit", "web.visits"), self.token("customer_number", customer)
+        self._write(tags, self.token("cookie_id", cookie), at, learnt, 0, named)
+
+    def merge(self, customer: str, into: str, at: datetime, learnt: datetime) -> None:
+        """One customer record is found to be a duplicate of another."""
+        offset = self._next("crm.customers")
+        claim = {
+            "form": ClaimForm.MERGE.code,
+            "mark": Mark.SEEN.code,
+            "token": self.token("customer_number", customer),
+            "length": 0,
+            "port_from": ALL_PORTS[0],
+            "port_to": ALL_PORTS[1],
+            "subject": self.token("customer_number", into),
+            "group": self.token("cookie_id", f"merge {customer}"),
+            "line": NOTHING,
+            "server": NOTHING,
+            "at": at.replace(tzinfo=None),
+            "proof": Proof.HOLDER.code,
+            "rank": 0,
+            "source": "register",
+            "topic": "crm.customers",
+            "partition": 0,
+            "offset": offset,
+            "part": 0,
+        }
+        self._write_claim(claim, learnt)
+
     def visit_of(self, customer: str, at: datetime, learnt: datetime) -> None:
         """A web visit of which all that is known is who it was."""
         self._event("WebVisit", "web.visits", "customer_number", customer, at, learnt)
@@ -64,6 +96,13 @@ class Town:
     def invoice(self, customer: str, at: datetime, learnt: datetime) -> None:
         """An invoice to a customer."""
         self._event("Invoice", "billing.invoices", "customer_number", customer, at, learnt)
+
+    def left(self, topic: str, system: str) -> TagSet:
+        """A browser of Kari's on a topic of a system, neither of which the company has any more."""
+        there = replace(self.tags("WebVisit", "web.visits"), topic=topic, system=system)
+        named = self.token("customer_number", KARI)
+        self._write(there, self.token("cookie_id", "former"), moment(9), moment(15), 0, named)
+        return there
 
     def retained(self, customer: str, at: datetime, learnt: datetime) -> None:
         """An assignment that is kept for the police alone."""
@@ -106,7 +145,15 @@ class Town:
     ) -> None:
         self._write(self.tags(record, topic), self.token(kind, value), at, learnt, port)
 
-    def _write(self, tags: TagSet, token: bytes, at: datetime, learnt: datetime, port: int) -> None:
+    def _write(
+        self,
+        tags: TagSet,
+        token: bytes,
+        at: datetime,
+        learnt: datetime,
+        port: int,
+        customer: bytes = NOTHING,
+    ) -> None:
         offset = self._next(tags.topic)
         row = {
             "token": token,
@@ -117,6 +164,7 @@ class Town:
             "tag_set": tags.id,
             "event_time": at.replace(tzinfo=None),
             "port": port,
+            "customer": customer,
         }
         rows = pa.Table.from_pylist([row], schema=ROW_SCHEMA)
         ranges = [OffsetRange(tags.topic, 0, offset, offset, 1)]
@@ -155,8 +203,11 @@ class Town:
             "offset": offset,
             "part": 0,
         }
+        self._write_claim(claim, learnt)
+
+    def _write_claim(self, claim: Mapping[str, Any], learnt: datetime) -> None:
         claims = pa.Table.from_pylist([claim], schema=CLAIM_SCHEMA)
-        ranges = [OffsetRange("network.assignments", 0, offset, offset, 1)]
+        ranges = [OffsetRange(claim["topic"], 0, claim["offset"], claim["offset"], 1)]
         self.index.write(
             LineageBatch(ROW_SCHEMA.empty_table(), claims=OpenClaims(claims), ranges=ranges), lambda: learnt
         )

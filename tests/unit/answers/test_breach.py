@@ -80,6 +80,22 @@ def test_a_customer_whom_no_claim_leads_to_is_a_person_by_their_number(made: Tow
     ]
 
 
+def test_whose_record_is_anothers_duplicate_counts_as_that_one(made: Town) -> None:
+    """Beside a browser, where the event names them under the old number, and in a row of their own under the new."""
+    made.merge("10077", KARI, moment(20), moment(21))
+    made.visit_named("c1", "10077", moment(1), moment(21))
+    made.visit_named("c2", OLA, moment(1), moment(21))
+    made.visit_of("10077", moment(1), moment(21))
+    made.invoice(KARI, moment(1), moment(21))
+    found = radius(made, between(moment(1), moment(2)), kept=[KARI, OLA, "10077"])
+    assert (found["people"], found["identifiers_of_nobody"]) == (2, 0)
+    assert found["notify"] == [KARI, OLA]
+    assert {item["topic"]: item["people"] for item in found["topics_reached"]} == {
+        "billing.invoices": 1,
+        "web.visits": 2,
+    }
+
+
 def test_a_stranger_in_a_record_that_always_names_a_customer_is_one_more_person(made: Town) -> None:
     """No claim speaks of them; each invoice has a customer number."""
     made.invoice("10077", moment(9), moment(15))
@@ -146,6 +162,17 @@ def test_a_place_that_the_company_has_not_is_refused(made: Town) -> None:
     for reach in (Reach(topics=["web.visit"]), Reach(Filter(systems=["webb"]))):
         with pytest.raises(InputError, match="unknown; use one of"):
             radius(made, reach)
+
+
+def test_what_the_company_has_no_more_is_found_while_its_events_are_held(made: Town) -> None:
+    """A topic that was left is breached as well as one in use."""
+    left = made.left("web.former", system="portal")
+    for reach in (Reach(topics=["web.former"]), Reach(Filter(systems=["portal"]))):
+        found = radius(made, reach)
+        assert (found["events"], found["people"], found["notify"]) == (1, 1, [KARI])
+        assert found["topics_reached"][0]["topic"] == left.topic
+    with pytest.raises(InputError, match="unknown; use one of"):
+        radius(made, Reach(topics=["web.former", "web.formr"]))
 
 
 def test_a_breach_of_nothing_reaches_nobody(made: Town) -> None:
