@@ -124,6 +124,7 @@ def _answer(settings: Settings, text: str, format: str) -> bytes:
             f"innsyn at {there.address} does not answer ({type(error).__name__}); see `innsyn doctor`"
         ) from None
     if answer.is_success:
+        _check_format(answer.headers.get("X-ClickHouse-Format", format), format)
         return answer.content
     said = " ".join(answer.text.split()).removesuffix(" (innsyn)")
     if (
@@ -154,6 +155,7 @@ def _directly(settings: Settings, text: str, format: str) -> bytes:
             with patience(Patience(settings.sql_seconds)):
                 found = reader.ask(SqlQuery(text, format, settings=_SETTINGS), seen)
             rows, status = found.rows, 200
+            _check_format(found.format, format)
             return found.body
         except SqlError as error:
             status = 400
@@ -176,6 +178,12 @@ def _directly(settings: Settings, text: str, format: str) -> bytes:
             )
             # Before anybody sees the answer.
             opened.sinks.audit.write([entry])
+
+
+def _check_format(given: str, wanted: str) -> None:
+    """Raises InputError for an answer in a format that the query named: it would be read as another."""
+    if given != wanted:
+        raise InputError("the query names a FORMAT of its own; leave it out and give --format")
 
 
 def _show(body: bytes) -> None:

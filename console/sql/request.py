@@ -27,6 +27,8 @@ _TRANSPORT = re.compile(
 )
 _QUERY_ID = re.compile(r"[\w.:-]{1,64}")
 _MOST_FIELDS = 1_000
+# A part that holds parts of its own, which the parser would follow down.
+_NESTED = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
 _CODECS = ("lz4", "zstd", "gzip", "br")
 
 
@@ -56,11 +58,11 @@ def fields_of(query_string: bytes) -> dict[str, str]:
         pairs = parse_qsl(
             query_string.decode("latin-1"),
             keep_blank_values=True,
-            errors="surrogateescape",
+            errors="strict",
             max_num_fields=_MOST_FIELDS,
         )
     except ValueError:
-        raise SqlError(1000, "POCO_EXCEPTION", "the address has too many fields") from None
+        raise SqlError(62, "SYNTAX_ERROR", "the address has too many fields, or is not UTF-8") from None
     return dict(pairs)
 
 
@@ -88,7 +90,7 @@ def asked_of(headers: Mapping[str, str], fields: Mapping[str, str], body: bytes)
     if headers.get("content-type", "").startswith("multipart/form-data"):
         known |= _form_fields(headers["content-type"], body)
         body = b""
-    named = known.get("query", "").encode("utf-8", "surrogateescape")
+    named = known.get("query", "").encode()
     sent = named + b"\n" + body if named.strip() and body.strip() else named if named.strip() else body
     try:
         text = sent.decode()
@@ -136,6 +138,10 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
 
 def _form_fields(content_type: str, body: bytes) -> dict[str, str]:
     """Fields of a form. A file in it would be a table of the client's own."""
+    if _NESTED.search(body):
+        raise SqlError(
+            48, "NOT_IMPLEMENTED", "a form within a form is not offered; send a field as plain text"
+        )
     head = b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n"
     found: dict[str, str] = {}
     for part in BytesParser(policy=policy.HTTP).parsebytes(head + body).iter_parts():
@@ -145,5 +151,8 @@ def _form_fields(content_type: str, body: bytes) -> dict[str, str]:
             )
         name = part.get_param("name", header="content-disposition")
         payload = part.get_payload(decode=True)
-        found[str(name)] = payload.decode("utf-8", "surrogateescape") if isinstance(payload, bytes) else ""
+        try:
+            found[str(name)] = payload.decode() if isinstance(payload, bytes) else ""
+        except UnicodeDecodeError:
+            raise SqlError(62, "SYNTAX_ERROR", "a field of the form is not UTF-8") from None
     return found

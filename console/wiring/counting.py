@@ -36,7 +36,7 @@ class ViewFeed:
         self._requests = requests
         self._clock = clock
         self._seconds = seconds
-        self._noted: dict[str, int] = {}
+        self._noted: dict[str, RequestRow] = {}
         self._due = self._seconds()
 
     def run(self, stop: threading.Event) -> None:
@@ -50,10 +50,12 @@ class ViewFeed:
     def turn(self) -> None:
         """Note requests that moved; count what is held where that is due."""
         calendar = self._company.catalogue.calendar
-        moved = [item for item in self._requests() if self._noted.get(item.request_id) != item.length]
+        rows = [request_row(item, self._clock(), calendar) for item in self._requests()]
+        # Also what moves with no event in the ledger: the deadline of a request that is paused, day by day.
+        moved = [row for row in rows if self._noted.get(row.request_id) != row]
         if moved:
-            self._views.note_requests([request_row(item, self._clock(), calendar) for item in moved])
-            self._noted |= {item.request_id: item.length for item in moved}
+            self._views.note_requests(moved)
+            self._noted |= {row.request_id: row for row in moved}
         begun = self._seconds()
         if begun >= self._due:
             self._views.count_held(calendar.zone.key, self._clock())

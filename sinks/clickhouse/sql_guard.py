@@ -158,6 +158,9 @@ def _read(nodes: Sequence[tuple[int, str, str]], offered: Offered) -> set[str]:
     for _, kind, rest in nodes:
         if kind not in _PARTS:
             raise _refused(_said(kind))
+        # The engine takes an alias for the table whose rows it limits (`additional_table_filters`).
+        if "(alias system." in rest:
+            raise _refused("an alias that begins with system.")
         # What follows is the alias, which may hold anything.
         name = rest.partition(" (")[0]
         if kind == "Function" and before == "TableExpression":

@@ -21,6 +21,10 @@ _ERROR = re.compile(
     r"(?:Code: \d+\. DB::Exception: )*Code: (\d+)\. (?:DB::Exception: )?(.*?)(?:\s\((\w+)\))?(?:\s\(version .*\))?\s*",
     re.S,
 )
+# The engine quotes what it was asked, which is what the guard asked it, in hexadecimal digits.
+_OURS = re.compile(
+    r":? ?(?:In scope|while executing|While processing) .*formatQuerySingleLine\(.*", re.S | re.I
+)
 _CONNECT_SECONDS = 5.0
 # What a server may take beyond the seconds that a query has, to say so.
 _GRACE_SECONDS = 5.0
@@ -128,4 +132,4 @@ def sql_error(text: str) -> SqlError:
     found = _ERROR.fullmatch(text.strip())
     if found is None:
         return SqlError(1001, "STD_EXCEPTION", "the query failed without a reason")
-    return SqlError(int(found[1]), found[3] or "", found[2].strip())
+    return SqlError(int(found[1]), found[3] or "", _OURS.sub("", found[2]).strip())

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from sinks.clickhouse.sql_guard import SYSTEM_TABLES
 from sinks.ports.sql import SqlError, SqlLimits
 
-# How an answer is written, and nothing that names a file.
+# How an answer is written, and nothing that names a file. A view runs under these as well, so none may say what a
+# JOIN, a cast or a UNION means.
 _OF_THE_ANSWER = re.compile(
     r"output_format_(?:json|csv|tsv|pretty|native|arrow|parquet|orc|markdown|decimal|binary|values|xml)_\w+"
     r"|(?:date_time|bool_true|bool_false)_\w*(?:output_format|representation)|format_csv_delimiter|extremes"
-    r"|join_use_nulls|session_timezone|use_client_time_zone|cast_keep_nullable|union_default_mode"
+    r"|session_timezone|use_client_time_zone"
 )
 # What clients say of their own accord, and what changes nothing of a query that only reads.
 _OF_NO_MATTER = frozenset(
@@ -36,7 +37,7 @@ def settings_of(limits: SqlLimits, asked: Mapping[str, str], seconds: float) -> 
     Raises SqlError for what a client may not set.
     """
     sizes = (limits.rows, limits.answer_bytes, limits.memory_bytes)
-    bounds = (f"{min(limits.seconds, seconds):.3f}", *map(str, sizes))
+    bounds = (_time(min(limits.seconds, seconds)), *map(str, sizes))
     made: dict[str, str] = {
         **dict(zip(_BOUNDS, bounds, strict=True)),
         # Never fewer rows than there are, without a word.
@@ -107,4 +108,9 @@ def _smaller(name: str, asked: str, most: str) -> str:
         raise SqlError(72, "CANNOT_PARSE_NUMBER", f"{name} takes a number") from None
     if not 0 < value < float(most):
         return most
-    return asked if name == "max_execution_time" else str(int(value))
+    return _time(value) if name == "max_execution_time" else str(max(1, int(value)))
+
+
+def _time(seconds: float) -> str:
+    """At least a millisecond, since 0 stands for no limit."""
+    return f"{max(seconds, 0.001):.3f}"

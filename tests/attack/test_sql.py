@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from sinks.ports.sql import SqlLimits
-from tests.support.sql import ROWS, Endpoint, endpoint
+from tests.support.sql import ROWS, TOKEN, USER, Endpoint, endpoint
 
 SECRET = "what-nobody-may-read"
 LIMITS = SqlLimits(seconds=3, rows=10_000, answer_bytes=2_000_000, memory_bytes=200_000_000)
@@ -212,7 +212,16 @@ def test_nothing_runs_without_limit(there: Endpoint, file: Path, text: str) -> N
 
 @pytest.mark.parametrize(
     "given",
-    [{"max_threads": "8"}, {"allow_ddl": "1"}, {"format_schema": "/x"}, {"additional_table_filters": "{}"}],
+    [
+        {"max_threads": "8"},
+        {"allow_ddl": "1"},
+        {"format_schema": "/x"},
+        {"additional_table_filters": "{}"},
+        # A view would run under them too, and say something else.
+        {"join_use_nulls": "1"},
+        {"cast_keep_nullable": "1"},
+        {"union_default_mode": "DISTINCT"},
+    ],
 )
 def test_what_a_client_sets_in_the_address_opens_nothing(there: Endpoint, given: dict[str, str]) -> None:
     assert_refused(there.ask("SELECT 1", **given), {164})
@@ -229,6 +238,27 @@ def test_what_a_client_says_of_limits_and_of_writing_is_no_matter(there: Endpoin
     assert_refused(there.ask("DROP TABLE lineage", **bounds), {164})
     assert_refused(there.ask("SELECT 1", database="system"), {81})
     assert_refused(there.ask("SELECT {f:Identifier} FROM v_daily", param_f="default.lineage.token"), {60})
+
+
+def test_a_limit_that_is_next_to_nothing_is_none_the_less_one(there: Endpoint) -> None:
+    """What ClickHouse rounds to 0 would stand for no limit."""
+    much = "SELECT length(groupArray(a)) FROM (SELECT arrayJoin(range(10000000)) AS a, toString(a) AS b ORDER BY b)"
+    for given in ({"max_memory_usage": "0.5"}, {"max_execution_time": "1e-9"}):
+        answer = there.ask(much, **given)
+        assert_refused(answer, {159, 241})
+        assert answer.elapsed.total_seconds() < LIMITS.seconds + 4
+
+
+@pytest.mark.parametrize("alias", ["system.databases", "system.tables", "system.other"])
+def test_no_alias_stands_for_another_table_of_the_system(there: Endpoint, alias: str) -> None:
+    """The rows of these tables are limited by their name, for which the engine takes an alias as well."""
+    assert_refused(there.ask(f"SELECT * FROM system.columns AS `{alias}`"), {164})
+
+
+def test_what_is_not_utf_8_is_an_error_of_whoever_sent_it(there: Endpoint) -> None:
+    for fields in ("query=SELECT+1&user=%ff&password=x", "query=%ff", "query=SELECT+1&default_format=%ff"):
+        answer = httpx.get(f"{there.address}/?{fields}", auth=(USER, TOKEN), trust_env=False)
+        assert_refused(answer, {62})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 -- v_requests: every rights request as it stands, with its times; nothing of whom it is about.
 -- due: the last day on which it may be answered, moved by extensions; NULL: nobody asked for it, such as a retention run.
--- overdue: that day is over and there is no end yet. days_taken: from receipt to answer. As the ledger was a minute ago.
+-- overdue: that day is over (in UTC) and there is no end yet. days_taken: from receipt to answer. As the ledger was a minute ago.
 -- Example: which requests are overdue?
 --   SELECT request_id, type, state, due FROM v_requests WHERE overdue ORDER BY due
 CREATE OR REPLACE VIEW v_requests $on_cluster AS

@@ -55,6 +55,23 @@ def test_a_form_is_read_and_a_table_in_it_refused() -> None:
         asked_of(kind, {"query": "SELECT 1"}, mine.encode())
 
 
+def test_a_form_in_a_form_is_refused_before_it_is_read() -> None:
+    """A thousand in each other would keep the endpoint from answering anybody else."""
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    for nested in ("multipart/mixed; boundary=c", "MESSAGE/rfc822", "\r\n multipart/mixed"):
+        body = f"--b\r\nContent-Type: {nested}\r\n\r\n--b--\r\n"
+        with pytest.raises(SqlError, match="form within a form"):
+            asked_of(kind, {"query": "SELECT 1"}, body.encode())
+
+
+def test_an_address_or_a_form_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(SqlError, match="not UTF-8"):
+        fields_of(b"user=%ff")
+    body = b'--b\r\nContent-Disposition: form-data; name="query"\r\n\r\n\xff\r\n--b--\r\n'
+    with pytest.raises(SqlError, match="not UTF-8"):
+        asked_of({"content-type": "multipart/form-data; boundary=b"}, {}, body)
+
+
 def test_a_small_body_that_unpacks_to_much_is_refused() -> None:
     bomb = gzip.compress(b"-" * (BODY_LIMIT + 1))
     assert len(bomb) < 10_000
