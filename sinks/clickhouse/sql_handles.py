@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import chdb
 import httpx
 
 from schemas.errors import IndexUnavailable
@@ -55,10 +54,13 @@ class Handle(Protocol):
 @contextmanager
 def embedded(path: str, settings: Settings) -> Iterator[Handle]:
     """A connection of the engine in this process, read-only before the first statement and for good."""
+    # Imported here: a process that forks may not have loaded the engine before.
+    import chdb
+
     connection = chdb.connect(path)
     try:
         said = ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
-        handle = _Embedded(connection)
+        handle = _Embedded(connection, (chdb.ChdbError, RuntimeError))
         # In one statement: what is set is read-only with it.
         handle.run(f"SET {said}, readonly = 1", "Null")
         yield handle
@@ -67,14 +69,15 @@ def embedded(path: str, settings: Settings) -> Iterator[Handle]:
 
 
 class _Embedded:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, connection: Any, errors: tuple[type[Exception], ...]) -> None:
+        """`errors`: that the engine raises."""
+        self._connection, self._errors = connection, errors
 
     def run(self, sql: str, format: str, parameters: Mapping[str, str] | None = None) -> Result:
         begun = time.monotonic()
         try:
             found = self._connection.query(sql, format, params=dict(parameters or {}))
-        except (chdb.ChdbError, RuntimeError) as error:
+        except self._errors as error:
             raise sql_error(str(error)) from None
         return Result(
             body=bytes(found.bytes()),

@@ -144,8 +144,9 @@ def _feed(
         total += _log_file(settings, connection, producer, outside)
         needles.add(*LOG_ADDRESSES, STRANGER)
         producer.flush()
-    # A purpose that somebody consented to is a word of the catalogue, which every tag set holds.
-    needles.values -= {name.encode() for name in load_catalogue().purposes}
+    # A purpose that somebody consented to and the class of a recipient are words of the catalogue, which the index has.
+    catalogue = load_catalogue()
+    needles.values -= {name.encode() for name in (*catalogue.purposes, *catalogue.recipients)}
     await_that(lambda: consumed() >= total, "everything is tagged")
     return total
 
