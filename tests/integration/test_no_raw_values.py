@@ -144,9 +144,13 @@ def _feed(
         total += _log_file(settings, connection, producer, outside)
         needles.add(*LOG_ADDRESSES, STRANGER)
         producer.flush()
-    # A purpose that somebody consented to and the class of a recipient are words of the catalogue, which the index has.
+    # What somebody consented to, and to whom by which instrument and law something was disclosed, are words of the
+    # catalogue, which the index holds.
     catalogue = load_catalogue()
-    needles.values -= {name.encode() for name in (*catalogue.purposes, *catalogue.recipients)}
+    known = [
+        word for item in catalogue.recipients.values() for word in (item.instrument, item.citation) if word
+    ]
+    needles.values -= {word.encode() for word in (*catalogue.purposes, *catalogue.recipients, *known)}
     await_that(lambda: consumed() >= total, "everything is tagged")
     return total
 
