@@ -60,11 +60,10 @@ def report(
         raise InputError("there is no report of that name; `innsyn report` lists those there are")
     asked: dict[str, Any] = {"since": _day(since, "--since"), "until": _day(until, "--until"), "limit": limit}
     asked = {key: value for key, value in asked.items() if value is not None}
+    narrowed = _where(where or ())
     with require(load_settings()) as client:
         if by:
-            found = client.aggregate(
-                {**asked, "by": [item.value for item in by], "where": _where(where or ())}
-            )
+            found = client.aggregate({**asked, "by": [item.value for item in by], "where": narrowed})
         else:
             found = client.report(str(name), {key: str(value) for key, value in asked.items()})
     if as_json:

@@ -93,7 +93,7 @@ def test_what_was_to_be_erased_is_not_kept_when_more_of_it_comes_to_light(office
 def test_what_links_lead_to_since_is_kept_for_the_answer_that_lacks_it(tmp_path: Path) -> None:
     """Of an answer that was given, and of one that waits for the copies of systems."""
     with ExitStack() as stack:
-        office = Office(tmp_path, memory_index(), stack, copying=["web"])
+        office = Office(tmp_path, memory_index(), stack, sealing=True, copying=["web"])
         office.jobs_answer = True
         named = {"customer_number": KARI, "username": USERNAME[1]}
         office.put("web.logins", {**LOGIN, "occurred_at": NOW - 200 * DAY})
