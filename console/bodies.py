@@ -160,18 +160,26 @@ class IdentityQuery(AsKnown):
 
 
 class LineageQuery(AccessQuery):
-    """`from` and `to` bound the event time, half-open. Empty lists: no limit."""
+    """`from` and `to` bound the event time, half-open. Empty lists: no limit. `recipients`: what was given to any."""
 
     since: Moment | None = Field(None, alias="from")
     until: End | None = Field(None, alias="to")
     categories: Names = []
     purposes: Names = []
     systems: Names = []
+    recipients: Names = []
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
     def question(self, kinds: IdentifierKinds) -> Question:
-        limits = Filter(self.since, self.until, self.categories, self.purposes, self.systems)
+        limits = Filter(
+            self.since,
+            self.until,
+            self.categories,
+            self.purposes,
+            self.systems,
+            recipients=self.recipients,
+        )
         return replace(super().question(kinds), limits=limits)
 
 

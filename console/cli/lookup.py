@@ -59,6 +59,10 @@ def lookup(
     category: Annotated[list[str] | None, typer.Option(help="Only this category; repeatable.")] = None,
     purpose: Annotated[list[str] | None, typer.Option(help="Only this purpose; repeatable.")] = None,
     system: Annotated[list[str] | None, typer.Option(help="Only this system; repeatable.")] = None,
+    shared_with: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RECIPIENT", help="Only what was given to this recipient; repeatable."),
+    ] = None,
     clocks: Clocks = None,
     known_at: KnownAt = None,
     changes: Changes = False,
@@ -80,6 +84,7 @@ def lookup(
         "categories": category or [],
         "purposes": purpose or [],
         "systems": system or [],
+        "recipients": shared_with or [],
         "anchors": anchors(clocks),
     }
     answer = ask("query", body, because)

@@ -65,7 +65,7 @@ class ClickHouseReader:
     ) -> list[Found]:
         parts = pieces_each(each)
         chosen = None
-        if limits.categories or limits.purposes or limits.systems or limits.tag_sets:
+        if limits.by_tags:
             known = self.tag_sets().values()
             limits = replace(limits, tag_sets=self.alike(limits.tag_sets))
             chosen = [tags.id for tags in known if limits.admits(tags)]

@@ -124,7 +124,8 @@ class Span:
 class Filter:
     """Limits of a question; empty means no limit. `since` and `until` bound the event time, half-open.
 
-    `revealing`: categories that serve one of the purposes where a free text reveals them.
+    `revealing`: categories that serve one of the purposes where a free text reveals them. `recipients`: who was given
+    the data, any of them.
     """
 
     since: datetime | None = None
@@ -134,6 +135,12 @@ class Filter:
     systems: Sequence[str] = ()
     revealing: Sequence[str] = ()
     tag_sets: Sequence[int] = ()
+    recipients: Sequence[str] = ()
+
+    @property
+    def by_tags(self) -> bool:
+        """Whether the tags of an event have a say in it."""
+        return any((self.categories, self.purposes, self.systems, self.tag_sets, self.recipients))
 
     def admits(self, tags: TagSet) -> bool:
         """Whether events with these tags are asked for, whenever they were."""
@@ -143,6 +150,7 @@ class Filter:
             and (not self.purposes or serves)
             and (not self.systems or tags.system in self.systems)
             and (not self.tag_sets or tags.id in self.tag_sets)
+            and (not self.recipients or not {*self.recipients}.isdisjoint(tags.recipients))
         )
 
 

@@ -125,6 +125,7 @@ def limits(question: Question, catalogue: Catalogue) -> Filter:
         ("categories", asked.categories, catalogue.categories),
         ("purposes", asked.purposes, catalogue.purposes),
         ("systems", asked.systems, catalogue.systems),
+        ("recipients", asked.recipients, catalogue.recipients),
     ):
         for position, name in enumerate(given):
             if name not in known:

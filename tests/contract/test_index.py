@@ -18,7 +18,10 @@ from tests.support.index import NOW, Index, Row, batch, moment, table, tags, tok
 from tests.support.time_bounds import HANGING_SECONDS
 
 WEB = tags()
-CHAT = tags("C-31", "C-21", topic="support.chats", system="contact_centre", purposes=("P-CARE", "P-DISPUTE"))
+CHAT = replace(
+    tags("C-31", "C-21", topic="support.chats", system="contact_centre", purposes=("P-CARE", "P-DISPUTE")),
+    recipients=("cloud_provider", "chat_supplier"),
+)
 ROWS = [
     Row(1, 0, WEB, at=1_000),
     Row(1, 1, WEB, at=3_000),
@@ -132,13 +135,16 @@ def test_a_claim_fences_older_owners_before_anything_is_written(index: Index) ->
         (Filter(purposes=["P-DISPUTE", "P-NONE"]), [("contact_centre", 1)]),
         (Filter(systems=["web"]), [("web", 2)]),
         (Filter(systems=["web"], categories=["C-31"]), []),
+        (Filter(recipients=["chat_supplier", "police"]), [("contact_centre", 1)]),
+        (Filter(recipients=["cloud_provider"]), [("contact_centre", 1), ("web", 2)]),
+        (Filter(recipients=["police"]), []),
         (Filter(since=moment(2_000)), [("contact_centre", 1), ("web", 1)]),
         (Filter(until=moment(2_000)), [("web", 1)]),
         (Filter(since=moment(1_001), until=moment(3_000), categories=["C-21"]), [("contact_centre", 1)]),
     ],
 )
 def test_limits_narrow_the_answer(index: Index, limits: Filter, expected: list[tuple[str, int]]) -> None:
-    """Categories, purposes, systems and time each limit what is found; the total counts what is left."""
+    """Categories, purposes, systems, recipients and time each limit what is found; the total counts what is left."""
     index.write(ROWS)
     found = ask(index, 1, limits=limits)
     assert events(found) == expected

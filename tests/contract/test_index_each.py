@@ -39,7 +39,14 @@ some_sets = st.lists(st.sampled_from([item.id for item in SETS]), unique=True)
 limits = st.one_of(
     st.just(NO_LIMITS),
     st.builds(Filter, since=moments, until=moments, tag_sets=some_sets),
-    st.sampled_from([Filter(systems=["web"]), Filter(categories=["C-16"]), Filter(purposes=["P-NONE"])]),
+    st.sampled_from(
+        [
+            Filter(systems=["web"]),
+            Filter(categories=["C-16"]),
+            Filter(purposes=["P-NONE"]),
+            Filter(recipients=["police"]),
+        ]
+    ),
 )
 
 

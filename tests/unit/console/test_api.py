@@ -85,10 +85,12 @@ def test_lookup_of_a_stranger_finds_none(build: Build) -> None:
         ({"to": "2026-05-01T01:00:00+02:00"}, 0),
         ({"systems": ["billing"]}, 1),
         ({"purposes": ["P-WEB"]}, 3),
+        ({"recipients": ["payment_provider"]}, 1),
+        ({"recipients": ["police"]}, 0),
     ],
 )
 def test_lookup_keeps_to_its_limits(build: Build, limit: dict[str, Any], events: int) -> None:
-    """Times (half-open, any zone), systems and purposes narrow the answer."""
+    """Times (half-open, any zone), systems, purposes and whom it was shared with narrow the answer."""
     assert build().post("/v1/lineage/query", json=person(**limit)).json()["total_events"] == events
 
 

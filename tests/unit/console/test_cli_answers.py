@@ -85,13 +85,14 @@ def test_lookup_reads_a_value_from_standard_input(instance: str) -> None:
     ("limits", "events"),
     [
         (["--system", "billing"], 1),
+        (["--shared-with", "payment_provider"], 1),
         (["--purpose", "P-WEB", "--from", "2026-05-01T01:00:00Z"], 2),
         (["--to", "2026-04-30T00:00:00+02:00"], 0),
         (["--at", "2026-05-01T02:00:00Z"], 1),
     ],
 )
 def test_lookup_keeps_to_its_limits(instance: str, limits: list[str], events: int) -> None:
-    """Times, systems and purposes narrow the answer."""
+    """Times, systems, purposes and whom it was shared with narrow the answer."""
     assert json.loads(run("lookup", *PERSON, *limits, "--json")[1])["total_events"] == events
 
 
