@@ -42,7 +42,7 @@ _START_MS = int(datetime(2025, 7, 1, tzinfo=UTC).timestamp() * 1000)
 _YEAR_MS = 365 * 86_400_000
 _BATCH = 262_144
 _PARTITIONS, _PEOPLE, _DEAD, _REQUESTS = 6, 200_000, 10_000, 2_000
-_BY_TOKEN = ("v_lineage", "v_subject_summary", "v_identity_claims", "v_findings", "v_audit")
+_BY_TOKEN = ("v_lineage", "v_subject_summary", "v_identity_claims", "v_detections", "v_audit")
 """Views that are asked about a token or an event, and not as a whole."""
 
 

@@ -15,6 +15,8 @@ from sinks.clickhouse.evidence import ClickHouseEvidence
 from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.exposed import ClickHouseExposed
+from sinks.clickhouse.findings import ClickHouseControls, ClickHouseFindings
+from sinks.clickhouse.held import ClickHouseHeld
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.marks import ClickHouseMarks
@@ -70,6 +72,9 @@ def clickhouse_sinks(
         copies=ClickHouseCopies(index),
         dead_letters=ClickHouseDeadLetters(index),
         audit=ClickHouseAudit(index),
+        findings=ClickHouseFindings(index),
+        controls=ClickHouseControls(index),
+        held=ClickHouseHeld(complete),
         evidence=ClickHouseEvidence(index),
         untagged=ClickHouseUntaggedFields(index),
         suppression=ClickHouseSuppression(index),

@@ -7,6 +7,7 @@ from sinks.memory.clocks import MemoryClocks
 from sinks.memory.erasure import MemoryEraser
 from sinks.memory.expiry import MemoryExpiry
 from sinks.memory.exposed import MemoryExposed
+from sinks.memory.held import MemoryHeld
 from sinks.memory.identifiers import MemoryIdentifiers
 from sinks.memory.identity import MemoryClaims
 from sinks.memory.keys import MemoryKeys
@@ -24,6 +25,7 @@ class MemoryIndex(
     MemoryEraser,
     MemoryExpiry,
     MemoryExposed,
+    MemoryHeld,
     MemoryKeys,
     MemoryChanges,
 ):

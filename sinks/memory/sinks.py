@@ -8,6 +8,7 @@ from sinks.memory.audit import MemoryAudit
 from sinks.memory.copies import MemoryCopies
 from sinks.memory.dead_letters import MemoryDeadLetters
 from sinks.memory.evidence import MemoryEvidence
+from sinks.memory.findings import MemoryControls, MemoryFindings
 from sinks.memory.identity import RetainedMemoryClaims
 from sinks.memory.index import MemoryIndex
 from sinks.memory.preservation import MemoryPreservation
@@ -50,6 +51,9 @@ def memory_sinks(sources: Sources | None = None) -> Sinks:
         preservation=MemoryPreservation(),
         dead_letters=MemoryDeadLetters(index),
         audit=audit,
+        findings=MemoryFindings(),
+        controls=MemoryControls(),
+        held=index,
         evidence=MemoryEvidence(requests, audit),
         untagged=MemoryUntaggedFields(),
         suppression=MemorySuppression(index),

@@ -14,6 +14,8 @@ from sinks.ports.erasure import IndexEraser
 from sinks.ports.evidence import EvidenceLog
 from sinks.ports.expiry import ExpiryReader, IndexExpirer
 from sinks.ports.exposed import ExposedReader
+from sinks.ports.findings import ControlLog, FindingLog
+from sinks.ports.held import HeldReader
 from sinks.ports.identifiers import IdentifierReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
@@ -67,6 +69,9 @@ class Sinks:
     preservation: PreservationLog
     dead_letters: DeadLetterList
     audit: AuditLog
+    findings: FindingLog
+    controls: ControlLog
+    held: HeldReader
     evidence: EvidenceLog
     untagged: UntaggedFields
     suppression: SuppressionLedger

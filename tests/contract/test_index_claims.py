@@ -225,9 +225,9 @@ def test_findings_are_counted_once(database: ClickHouse) -> None:
     for _ in range(2):
         index.writer.write(LineageBatch(table([]), findings=found), lambda: NOW)
     assert database.query(
-        "SELECT topic, kind, category, findings, events FROM v_findings_summary ORDER BY kind"
+        "SELECT topic, kind, category, detections, events FROM v_detections_summary ORDER BY kind"
     ) == [
         ("web.visits", "fodselsnummer", "C-02", 1, 1),
         ("web.visits", "kontonummer", "C-02", 2, 2),
     ]
-    assert database.query("SELECT count() FROM v_findings") == [(3,)]
+    assert database.query("SELECT count() FROM v_detections") == [(3,)]

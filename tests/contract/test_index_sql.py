@@ -256,5 +256,5 @@ def test_views_show_the_partition_of_kafka_and_the_history(database: ClickHouse)
     assert shown == [(3, 0, 5), (3, 1, 5)]
     assert database.query("SELECT events FROM v_subject_summary") == [(2,)]
     assert database.query("SELECT sum(events) FROM v_daily") == [(2,)]
-    for view in ("v_findings", "v_identity_claims"):
+    for view in ("v_detections", "v_identity_claims"):
         assert database.query(f"SELECT partition, history FROM {view}") == []

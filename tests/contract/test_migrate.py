@@ -138,7 +138,9 @@ def test_a_cluster_gets_replicated_tables_on_every_node() -> None:
         assert "$" not in text
         if text.startswith("INSERT INTO"):
             continue
-        assert re.match(r"ALTER TABLE|CREATE (OR REPLACE )?(TABLE|VIEW|MATERIALIZED VIEW)", text)
+        assert re.match(
+            r"ALTER TABLE|DROP VIEW IF EXISTS|CREATE (OR REPLACE )?(TABLE|VIEW|MATERIALIZED VIEW)", text
+        )
         assert " ON CLUSTER 'main'" in text
         if text.startswith("CREATE TABLE"):
             # A table of the engine Null stores none.

@@ -47,10 +47,10 @@ def test_they_are_among_the_findings(database: ClickHouse) -> None:
     fields = ClickHouseUntaggedFields(database)
     for _ in range(2):
         fields.note({"orders": ["nick", "age"]}, NOW)
-    assert database.query("SELECT topic, field, offset, kind FROM v_findings ORDER BY field") == [
+    assert database.query("SELECT topic, field, offset, kind FROM v_detections ORDER BY field") == [
         ("orders", "age", -1, "untagged_field"),
         ("orders", "nick", -1, "untagged_field"),
     ]
-    assert database.query("SELECT topic, kind, findings, events FROM v_findings_summary") == [
+    assert database.query("SELECT topic, kind, detections, events FROM v_detections_summary") == [
         ("orders", "untagged_field", 2, 0)
     ]

@@ -241,6 +241,6 @@ def test_a_new_field_is_counted_and_told_of(shop: Shop) -> None:
     assert any(f"field nickname on {shop.json.name} is in no contract" in line for line in lines)
     assert not any("somebody" in line or "4700000001" in line for line in lines)
     found = shop.index.query(
-        "SELECT topic, field FROM v_findings WHERE kind = 'untagged_field' ORDER BY field"
+        "SELECT topic, field FROM v_detections WHERE kind = 'untagged_field' ORDER BY field"
     )
     assert found == [(shop.json.name, "by_phone"), (shop.json.name, "nickname")]

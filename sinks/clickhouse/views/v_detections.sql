@@ -1,5 +1,5 @@
--- v_findings: what was recognised in free texts and where, never the text; and as untagged_field, at no event (-1), each field that no contract names.
-CREATE OR REPLACE VIEW v_findings $on_cluster AS
+-- v_detections: what was recognised in free texts and where, never the text; and as untagged_field, at no event (-1), each field that no contract names.
+CREATE OR REPLACE VIEW v_detections $on_cluster AS
 SELECT
     t.system AS system, f.topic AS topic, f.partition AS partition, f.history AS history, f.offset AS offset, f.field AS field,
     f.start AS start, f.end AS end, f.kind AS kind, f.category AS category, f.score AS score

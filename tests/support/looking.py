@@ -1,0 +1,51 @@
+"""Checks run over an index in memory, and their findings kept as a run keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from schemas.company import Company
+from sinks.memory.sinks import memory_sinks
+from sinks.ports.sinks import Sinks
+from streams.duties.check import Checked, Looking
+from streams.duties.findings import Finding, changes, findings_of
+from streams.duties.registry import CHECKS
+from streams.rights.protocol.request import RequestState
+from tests.support.company import model
+from tests.support.index import NOW, Row, batch
+
+
+@dataclass
+class Watched:
+    """An index in memory that checks look at."""
+
+    company: Company = field(default_factory=model)
+    sinks: Sinks = field(default_factory=memory_sinks)
+    requests: Sequence[RequestState] = ()
+
+    def write(self, *rows: Row, now: datetime = NOW) -> None:
+        self.sinks.writer().write(batch(rows), lambda: now)
+
+    def looking(self, now: datetime = NOW) -> Looking:
+        return Looking(
+            company=self.company,
+            now=now,
+            held=self.sinks.held,
+            expiry=self.sinks.expiry,
+            untagged=self.sinks.untagged,
+            controls=self.sinks.controls,
+            requests=lambda: self.requests,
+        )
+
+    def check(self, name: str, now: datetime = NOW) -> Checked:
+        return CHECKS[name].run(self.looking(now))
+
+    def run(self, name: str, now: datetime = NOW) -> list[Finding]:
+        """Run the check, keep what it changes, and give its findings as they stand then."""
+        known = findings_of(self.sinks.findings.entries(name))
+        calendar = self.company.catalogue.calendar
+        for entry in changes(name, self.check(name, now), known, now, calendar):
+            assert self.sinks.findings.append(entry)
+        return list(findings_of(self.sinks.findings.entries(name)).values())
