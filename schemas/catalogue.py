@@ -28,6 +28,7 @@ from schemas.entries import (
     IdentifierKindEntry,
     IdentitySource,
     LegalBasis,
+    Measure,
     Name,
     ProofPolicy,
     Purpose,
@@ -49,6 +50,7 @@ __all__ = [
     "Entry",
     "IdentitySource",
     "LegalBasis",
+    "Measure",
     "Name",
     "ProofPolicy",
     "Purpose",
@@ -81,6 +83,7 @@ class Catalogue:
     retention_rules: Mapping[str, RetentionRule]
     identity_sources: Mapping[str, IdentitySource]
     proofs: Mapping[str, ProofPolicy]
+    measures: Mapping[str, Measure]
     calendar: Calendar = NORWEGIAN
 
     @property
@@ -126,6 +129,7 @@ _SECTIONS = (
     _Section("retention.yaml", "retention_rules", RetentionRule, r"T\d\d", "T01"),
     _Section("sources.yaml", "identity_sources", IdentitySource, _WORD, "radius"),
     _Section("proofs.yaml", "proofs", ProofPolicy, _WORD, "subscriber"),
+    _Section("measures.yaml", "measures", Measure, _WORD, "access_control"),
 )
 _SECTIONED = "vocabulary.yaml"
 FILES = tuple(dict.fromkeys(section.file for section in _SECTIONS))
@@ -249,6 +253,7 @@ def _cross_check(catalogue: Catalogue) -> None:
     _check_proofs(catalogue.proofs)
     for system in catalogue.systems.values():
         _known("systems.yaml", f"{system.id}.holds", system.holds, catalogue.categories)
+        _known("systems.yaml", f"{system.id}.measures", system.measures, catalogue.measures)
     for rule in catalogue.retention_rules.values():
         _known("retention.yaml", f"{rule.id}.covers", rule.covers, catalogue.categories)
         _known("retention.yaml", f"{rule.id}.purposes", rule.purposes, catalogue.purposes)

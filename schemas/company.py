@@ -55,16 +55,30 @@ _FOLDERS = (catalogues.FOLDER, AVRO, EXAMPLES, CONTRACTS)
 Text = Annotated[str, Field(min_length=1)]
 
 
+class Party(BaseModel):
+    """A name with what reaches whoever bears it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Text
+    contact: Text
+
+
 class Profile(BaseModel):
     """Who the company is. `country`: ISO 3166 letters. `languages`: ISO 639 letters, the first is the main one.
 
     `complaints_to`: the supervisory authority, as a person is told of it; None: that of the country.
+    `controller_contact`, `joint_controllers` and `representative` (GDPR Art. 26, 27) stand in the records of
+    processing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Text
     controller: Text
+    controller_contact: Text | None = None
+    joint_controllers: list[Party] = []
+    representative: Party | None = None
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
     languages: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]], Field(min_length=1)]
     time_zone: str

@@ -211,7 +211,8 @@ ON_COMMAND = (Right.ERASURE, Right.ACCESS, Right.RECTIFICATION, Right.RESTRICTIO
 
 
 class System(Entry):
-    """A system of record; `holds` are the categories that rest there (empty = whatever passes through).
+    """A system of record; `holds` are the categories that rest there (empty = whatever passes through), `measures`
+    those of security that are in place.
 
     `access`, `rectification`, `restriction`: done on command by a job of the system, or by its people (`by_hand`).
     """
@@ -221,6 +222,7 @@ class System(Entry):
     rectification: ByJob = "by_hand"
     restriction: ByJob = "by_hand"
     holds: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
 
     @property
     def delivers_copies(self) -> bool:
@@ -230,6 +232,13 @@ class System(Entry):
     def commanded(self, right: str) -> bool:
         """Whether a job of the system does what such a right asks; `right`: one of ON_COMMAND."""
         return bool(getattr(self, right) == "command")
+
+
+class Measure(Term):
+    """A measure of security (GDPR Art. 32); `dpv[0]` is the main term."""
+
+    kind: Literal["technical", "organisational"]
+    dpv: DpvTerms = ()
 
 
 class IdentitySource(Entry):

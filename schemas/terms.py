@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from schemas.annotations import Problem
-from schemas.entries import Category, LegalBasis, Purpose
+from schemas.entries import Category, LegalBasis, Measure, Purpose
 from schemas.layers import BASE, read_mapping
 
 if TYPE_CHECKING:
@@ -22,16 +22,17 @@ _MOST_NAMED = 12
 
 
 def unknown_terms(catalogue: Catalogue) -> Iterator[Problem]:
-    """Terms of categories, purposes and legal bases that their vocabulary does not have, one line each."""
-    lists: Mapping[str, Mapping[str, Category] | Mapping[str, Purpose] | Mapping[str, LegalBasis]] = {
+    """Terms of categories, purposes, legal bases and measures that their vocabulary does not have, one line each."""
+    lists: Mapping[str, Mapping[str, Category | Purpose | LegalBasis | Measure]] = {
         "categories": catalogue.categories,
         "purposes": catalogue.purposes,
         "legal_bases": catalogue.legal_bases,
+        "measures": catalogue.measures,
     }
     for name, entries in lists.items():
         for entry in entries.values():
             for vocabulary in _VOCABULARIES:
-                given = getattr(entry, vocabulary)
+                given = getattr(entry, vocabulary, ())  # a measure has none of fideslang
                 single = isinstance(given, str)
                 for number, term in enumerate((given,) if single else given):
                     key = f"{entry.id}.{vocabulary}" if single else f"{entry.id}.{vocabulary}.{number}"

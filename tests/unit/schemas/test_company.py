@@ -103,6 +103,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "catalogue/systems.yaml",
         "shop.holds.1: ",
     ),
+    "system with a measure of nobody": (
+        edit("catalogue/systems.yaml", "[access_control", "[locks"),
+        "catalogue/systems.yaml",
+        "shop.measures.0: ",
+    ),
     "system that clashes": (
         append("catalogue/systems.yaml", f"kafka: {SYSTEM}"),
         "catalogue/systems.yaml",

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
 from schemas.catalogue import load_catalogue
+from schemas.company import Party, load_company, read_profile
+from schemas.errors import CatalogueError
+from schemas.terms import unknown_terms
 
 # Of version 2.0: modules purposes, legal_basis and personal data (pd), and eu-gdpr.
 DPV = {
@@ -38,3 +46,29 @@ def test_purposes_bases_and_categories_have_terms_that_exist() -> None:
     known = {f"{prefix}:{name}" for prefix, names in DPV.items() for name in names}
     assert {term for found in terms.values() for term in found} == known
     assert [name for name, found in terms.items() if not found] == ["C-26", "C-30"]
+
+
+def test_measures_of_security_have_terms_that_exist() -> None:
+    catalogue = load_catalogue()
+    assert not list(unknown_terms(catalogue))
+    assert all(entry.dpv for entry in catalogue.measures.values())
+    entry = catalogue.measures["backup"].model_copy(update={"dpv": ("dpv:Backup",)})
+    made = replace(catalogue, measures={"backup": entry})
+    assert [str(item).partition("; ")[0] for item in unknown_terms(made)] == [
+        "catalogue/measures.yaml: backup.dpv.0: dpv:Backup is no term of the Data Privacy Vocabulary 2 for measures"
+    ]
+
+
+def test_a_company_names_who_shares_its_responsibility(tmp_path: Path) -> None:
+    """Joint controllers and a representative, each with what reaches them."""
+    (tmp_path / "company.yaml").write_text(
+        'extends: base\nname: A\ncontroller: A AS\ncountry: "NO"\nlanguages: [nb]\ntime_zone: Europe/Oslo\n'
+        "dpo_contact: dpo@a.example\njoint_controllers: [{name: B AS, contact: post@b.example}]\n",
+        "utf-8",
+    )
+    assert read_profile(tmp_path).joint_controllers == [Party(name="B AS", contact="post@b.example")]
+    assert load_company().profile.representative is None
+    with (tmp_path / "company.yaml").open("a", encoding="utf-8") as file:
+        file.write("representative: {name: C AS}\n")
+    with pytest.raises(CatalogueError, match=r"representative\.contact: is missing"):
+        read_profile(tmp_path)
