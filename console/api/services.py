@@ -25,6 +25,7 @@ from sinks.ports.clocks import OwnerReader
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.lineage import IndexReader, Span
+from sinks.ports.processed import ProcessedReader
 from sinks.ports.reports import Reports
 from streams.answers.attribution import Resolver
 from streams.answers.breach import BreachFinder
@@ -158,7 +159,7 @@ class Services:
     `preservation`: the orders of which that is one part; None where they are not served.
     `expiry`: counts what has run out; None where that is not served; `owners`: whose own clocks run out.
     `breaches`: None where no index is served.
-    `reports`: questions about many; None where the index has no views.
+    `reports`, `processed`: questions about many; None where the index has no views.
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
@@ -188,6 +189,7 @@ class Services:
     owners: OwnerReader | None = None
     breaches: BreachFinder | None = None
     reports: Reports | None = None
+    processed: ProcessedReader | None = None
     random: Callable[[int], bytes] = secrets.token_bytes
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS

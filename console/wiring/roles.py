@@ -212,6 +212,7 @@ def api(
             owners=answering.owners,
             breaches=answering.breaches,
             reports=answering.sinks.reports,
+            processed=answering.sinks.processed,
             mentions=mentions_in(answering.company.kinds),
             health=health or Health(now),
             notices=notices,

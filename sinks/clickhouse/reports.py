@@ -21,8 +21,8 @@ _SINGLE = {
     Dimension.ORIGIN: "origin",
     Dimension.SYSTEM: "system",
 }
-# A customer is one however an event names them; see v_by_purpose.
-_PERSON = "if(customer = toFixedString('', 16), token, customer)"
+PERSON = "if(customer = toFixedString('', 16), token, customer)"
+"""Whose a row is: a customer is one however an event names them; see v_by_purpose."""
 
 
 class ClickHouseReports:
@@ -35,8 +35,8 @@ class ClickHouseReports:
         by = list(dict.fromkeys(asked.by))
         values: Parameters = {"limit": asked.limit + 1}
         tags, columns = _tags(asked, by, values), ", ".join(by)
-        counted = _days(values, "day", asked.since, asked.until)
-        held = _days(values, "toDate(event_time)", asked.since, asked.until)
+        counted = days(values, "day", asked.since, asked.until)
+        held = days(values, "toDate(event_time)", asked.since, asked.until)
         day = ", toDate(event_time) AS day" if Dimension.DAY in by else ""
         order = (
             f"day, people_held DESC, {columns}" if day else f"people_held DESC, events_tagged DESC, {columns}"
@@ -47,7 +47,7 @@ class ClickHouseReports:
             f" (SELECT day, topic AS of, partition, epoch, offsets, tag_set FROM lineage_daily WHERE {counted}) AS d"
             f" INNER JOIN ({tags}) AS t ON t.id = d.tag_set GROUP BY {columns}, of, partition, epoch"
             f" UNION ALL SELECT {columns}, 0, uniqMerge(people)"
-            f" FROM (SELECT tag_set{day}, uniqState({_PERSON}) AS people FROM lineage WHERE {held}"
+            f" FROM (SELECT tag_set{day}, uniqState({PERSON}) AS people FROM lineage WHERE {held}"
             f" GROUP BY tag_set{', day' if day else ''}) AS l"
             f" INNER JOIN ({tags}) AS t ON t.id = l.tag_set GROUP BY {columns}"
             f") GROUP BY {columns} ORDER BY {order} LIMIT {{limit:UInt32}}",
@@ -66,7 +66,7 @@ class ClickHouseReports:
             " ORDER BY position",
             {"view": report.view},
         )
-        where = _days(values, f"toDate32({report.day})", since, until) if report.day else "1"
+        where = days(values, f"toDate32({report.day})", since, until) if report.day else "1"
         found = self._index.query(
             f"SELECT * FROM {report.view} WHERE {where} ORDER BY {report.order} LIMIT {{limit:UInt32}}",
             values,
@@ -96,7 +96,7 @@ def _tags(asked: Aggregate, by: Sequence[Dimension], values: Parameters) -> str:
     return f"SELECT * FROM ({rows}) WHERE {' AND '.join(limits or ['1'])}"
 
 
-def _days(values: Parameters, column: str, since: date | None, until: date | None) -> str:
+def days(values: Parameters, column: str, since: date | None, until: date | None) -> str:
     """SQL for days from `since` on and before `until`."""
     limits = []
     for name, comparison, day in (("since", ">=", since), ("until", "<", until)):

@@ -22,6 +22,7 @@ from sinks.clickhouse.keys import ClickHouseKeys
 from sinks.clickhouse.marks import ClickHouseMarks
 from sinks.clickhouse.pairs import ClickHousePairs
 from sinks.clickhouse.preservation import ClickHousePreservation
+from sinks.clickhouse.processed import ClickHouseProcessed
 from sinks.clickhouse.purge import ClickHousePurge
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.record_keys import ClickHouseRecordKeys
@@ -85,5 +86,6 @@ def clickhouse_sinks(
         upkeep=ClickHouseUpkeep(index),
         views=ClickHouseViewTables(index),
         reports=ClickHouseReports(complete),
+        processed=ClickHouseProcessed(complete),
         close=index.close,
     )

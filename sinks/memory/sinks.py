@@ -64,5 +64,6 @@ def memory_sinks(sources: Sources | None = None) -> Sinks:
         upkeep=MemoryUpkeep(index, requests),
         views=MemoryViewTables(),
         reports=None,
+        processed=None,
         close=lambda: None,
     )

@@ -21,6 +21,7 @@ from sinks.ports.identity import ClaimReader
 from sinks.ports.keys import KeyRegister, NewRekeying, PairStore
 from sinks.ports.lineage import BesideReader, IndexReader, IndexWriter
 from sinks.ports.preservation import PreservationLog
+from sinks.ports.processed import ProcessedReader
 from sinks.ports.purge import IndexPurge
 from sinks.ports.record_keys import RecordKeyReader
 from sinks.ports.reports import Reports
@@ -42,8 +43,8 @@ class Sinks:
     or done: they raise IndexUnavailable while rows are lost. `sql`: None where the index takes none.
     `claims_retained`: what is kept for the police alone (ekomloven § 3-13), for nothing but to tell when it goes.
     `retained`: how it goes.
-    `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `reports` None: it has
-    no views. `close()` ends all of it.
+    `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `reports`, `processed`
+    None: it has no views. `close()` ends all of it.
     """
 
     name: str
@@ -82,4 +83,5 @@ class Sinks:
     upkeep: Upkeep
     views: ViewTables
     reports: Reports | None
+    processed: ProcessedReader | None
     close: Callable[[], None]
