@@ -262,6 +262,27 @@ class Client(Questions):
         """GET /v1/reports/{name}."""
         return self._call("GET", f"/v1/reports/{name}", params=asked)
 
+    def ropa(self, asked: Mapping[str, str]) -> bytes:
+        """GET /v1/ropa, as it is written in the format that is asked for."""
+        try:
+            answer = self._http.get("/v1/ropa", params=dict(asked), headers=self._headers)
+        except httpx.HTTPError as error:
+            raise self._unavailable(f"does not answer ({type(error).__name__})") from None
+        if answer.is_success:
+            return answer.content
+        try:
+            return self._refused(answer.status_code, answer.json())
+        except ValueError:
+            raise self._unavailable(f"answers no JSON (HTTP {answer.status_code})") from None
+
+    def ropa_json(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """GET /v1/ropa."""
+        return self._call("GET", "/v1/ropa", params=asked)
+
+    def ropa_difference(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """GET /v1/ropa/difference."""
+        return self._call("GET", "/v1/ropa/difference", params=asked)
+
     def suppression(self) -> list[dict[str, Any]]:
         """GET /v1/suppression, all pages."""
         return self._pages("/v1/suppression")

@@ -62,10 +62,12 @@ def company_changes(
     `rows`: the tag sets of the index, each with its number of rows. Without them those that `old` gives are compared.
     """
     places: dict[int, list[Place]] = {}
-    for place, tags in _given(old).items():
+    for place, tags in declared_tag_sets(old).items():
         places.setdefault(tags.id, []).append(place)
-    then = _given(new)
-    compared: dict[int, tuple[TagSet, int | None]] = {tags.id: (tags, None) for tags in _given(old).values()}
+    then = declared_tag_sets(new)
+    compared: dict[int, tuple[TagSet, int | None]] = {
+        tags.id: (tags, None) for tags in declared_tag_sets(old).values()
+    }
     if rows is not None:
         compared = {}
         for stored, number in rows:
@@ -229,8 +231,8 @@ def _moment(at: EventTime) -> str:
     return f"{at.path or at.envelope}, {at.unit}{f', {at.zone}' if at.zone else ''}"
 
 
-def _given(company: Company) -> dict[Place, TagSet]:
-    """The tag sets that a company's records give: by topic, role and variant."""
+def declared_tag_sets(company: Company) -> dict[Place, TagSet]:
+    """The tag sets that a company's records give, without version and key: by topic, role and variant."""
     found = {}
     for topic in company.tagged.values():
         record = company.every_record[topic.record]

@@ -35,6 +35,7 @@ HOLDS: frozenset[Effect] = frozenset(
     {"hold_legal_obligation", "hold_legal_claims", "hold_contract", "freeze"}
 )
 
+MeasureKind = Literal["technical", "organisational"]
 ByJob = Literal["command", "by_hand"]
 Names = Literal["person", "device", "household", "network_place"]
 FoundAs = Literal["national_number", "email", "phone", "ip", "mac", "account_number"]
@@ -237,7 +238,7 @@ class System(Entry):
 class Measure(Term):
     """A measure of security (GDPR Art. 32); `dpv[0]` is the main term."""
 
-    kind: Literal["technical", "organisational"]
+    kind: MeasureKind
     dpv: DpvTerms = ()
 
 

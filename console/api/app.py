@@ -24,6 +24,7 @@ from console.api.routes import (
     reports,
     requests,
     retention,
+    ropa,
     rules,
     suppression,
 )
@@ -52,7 +53,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.state.questions = Questions(services.limits)
     modules = (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation)
-    for module in (*modules, suppression, bundle, retention, breach, reports):
+    for module in (*modules, suppression, bundle, retention, breach, reports, ropa):
         app.include_router(
             module.router(services),
             prefix="/v1",

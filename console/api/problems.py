@@ -46,6 +46,11 @@ _FIELDS = frozenset(
     "request_id",
     "state",
     "months",
+    "format",
+    "lang",
+    "since",
+    "until",
+    "against",
 }
 
 

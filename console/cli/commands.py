@@ -165,6 +165,11 @@ COMMANDS = {
     "report": Entry(
         "console.cli.report:report", "How much there is of what, and until when", "innsyn report expiry --csv"
     ),
+    "ropa": Entry(
+        "console.cli.ropa:ropa",
+        "Records of processing, from what was observed",
+        "innsyn ropa --format json --out ropa.json",
+    ),
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
     ),

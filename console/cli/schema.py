@@ -9,7 +9,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from console.cli.show.output import print_json, print_schema, say
+from console.cli.show.output import print_json, print_text, say
 from console.cli.show.schemas import show_record
 from console.operations.committed import altered, history, in_git
 from console.operations.producers import find_schema, known_as, whole_schema
@@ -170,7 +170,7 @@ def show(
     if as_json:
         print_json(whole_schema(company, record, schema))
     else:
-        print_schema(schema.text if avsc else canonical_form(schema))
+        print_text(schema.text if avsc else canonical_form(schema))
 
 
 @app.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.entries import parse_period
+from schemas.entries import RetentionRule, parse_period
 
 _STARTS: Mapping[str, tuple[str, str]] = {
     "event": ("hendelsen", "the event"),
@@ -53,6 +53,17 @@ def period_said(kept: Mapping[str, Any], by: str) -> dict[str, str]:
         "nb": f"Slettes {nb} etter {start[0]} ({by}). Det har ikke skjedd ennå.",
         "en": f"Deleted {en} after {start[1]} ({by}). That has not happened yet.",
     }
+
+
+def term_said(rule: RetentionRule) -> dict[str, str]:
+    """For how long a rule lets data be kept, or has them kept, whoever they are of: in Norwegian and English."""
+    start = _STARTS.get(rule.clock, ("at formålet ikke lenger gjelder", "the purpose has ended"))
+    if rule.effect == "freeze":
+        return {"nb": "så lenge pålegget gjelder", "en": "as long as the order is in force"}
+    if rule.period is None:
+        return {"nb": f"til {start[0]}", "en": f"until {start[1]}"}
+    nb, en = _lengths(rule.period)
+    return {"nb": f"{nb} etter {start[0]}", "en": f"{en} after {start[1]}"}
 
 
 def _lengths(period: str | None) -> tuple[str, str]:

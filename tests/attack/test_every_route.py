@@ -36,6 +36,7 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.preservation import ClickHousePreservation
+from sinks.clickhouse.processed import ClickHouseProcessed
 from sinks.clickhouse.reader import ClickHouseReader
 from sinks.clickhouse.reports import ClickHouseReports
 from sinks.clickhouse.writer import ClickHouseWriter
@@ -113,6 +114,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             recorder=recorder,
             expiry=ClickHouseExpiry(index),
             reports=ClickHouseReports(index),
+            processed=ClickHouseProcessed(index),
         )
         given = replace(
             given,

@@ -28,7 +28,7 @@ PURE = (
     *("schemas/policy.py", "schemas/vocabulary.py", "schemas/messages.py"),
     *(
         str(file.relative_to(ROOT))
-        for folder in ("streams/answers", "streams/rights/protocol")
+        for folder in ("streams/answers", "streams/rights/protocol", "streams/ropa")
         for file in sorted((ROOT / folder).glob("*.py"))
     ),
 )

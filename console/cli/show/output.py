@@ -34,8 +34,9 @@ def print_json(data: Any, *, indent: int | None = 2) -> None:
     typer.echo(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
-def print_schema(text: str) -> None:
-    """The text of an Avro schema as it is, without a line break behind it: its SHA-256 is that of what is printed."""
+def print_text(text: str) -> None:
+    """A whole file as it is, such as an Avro schema, without a line break behind it: its SHA-256 is that of what is
+    printed."""
     typer.echo(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), nl=False)
 
 

@@ -1,0 +1,37 @@
+"""In which formats records of processing are given, and what makes each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, get_args
+
+from schemas.company import Company
+from streams.ropa.record import Record
+
+Language = Literal["nb", "en"]
+LANGUAGES: tuple[str, ...] = get_args(Language)
+
+
+class Format(StrEnum):
+    """`json` says everything in both languages."""
+
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a record is written: its media type, and the bytes, in a language where the format has one. `text`: a
+    terminal can show it."""
+
+    media_type: str
+    write: Callable[[Record, Company, str], bytes]
+    text: bool = True
+
+
+FORMATS: Mapping[Format, Written] = {
+    Format.JSON: Written(
+        "application/json", lambda record, company, lang: f"{record.model_dump_json(indent=2)}\n".encode()
+    ),
+}
