@@ -160,7 +160,8 @@ class IdentityQuery(AsKnown):
 
 
 class LineageQuery(AccessQuery):
-    """`from` and `to` bound the event time, half-open. Empty lists: no limit. `recipients`: what was given to any."""
+    """`from` and `to` bound the event time, half-open. Empty lists: no limit. `recipients`: what was given to any.
+    `restricted`: only what is stored alone by a restriction or objection that stands now, or only the rest."""
 
     since: Moment | None = Field(None, alias="from")
     until: End | None = Field(None, alias="to")
@@ -168,6 +169,7 @@ class LineageQuery(AccessQuery):
     purposes: Names = []
     systems: Names = []
     recipients: Names = []
+    restricted: bool | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
@@ -180,7 +182,7 @@ class LineageQuery(AccessQuery):
             self.systems,
             recipients=self.recipients,
         )
-        return replace(super().question(kinds), limits=limits)
+        return replace(super().question(kinds), limits=limits, restricted=self.restricted)
 
 
 class EventAt(Body):

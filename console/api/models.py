@@ -154,6 +154,7 @@ class RestrictionShown(_Answer):
     """A restriction or objection that stands. `systems`: the purposes restricted there, by system."""
 
     request_id: str
+    type: str
     since: datetime
     systems: dict[str, list[str]]
 
@@ -190,12 +191,21 @@ class Identified(_Answer):
     changed_since: ChangedSince | None = None
 
 
+class StoredAlone(_Answer):
+    """A restriction or objection under which something stands, and the purposes for which it may not be used."""
+
+    request_id: str
+    type: str
+    purposes: list[str]
+
+
 class LineageItem(_Answer):
     """What one system holds with the same tags. `delete_after` None: that clock has not started.
 
     `locked`: kept for the police alone, so only described: no count, no times. `proofs`: what the links prove by which
     it is the person's; empty for the identifiers themselves. `detected`: those of the categories that only free texts
-    reveal. `source_deleted`: when the source last said that it deleted a record of these.
+    reveal. `source_deleted`: when the source last said that it deleted a record of these. `restricted`: by which
+    restrictions it is stored alone.
     """
 
     system: str
@@ -214,6 +224,7 @@ class LineageItem(_Answer):
     proofs: list[Proof]
     locked: bool
     source_deleted: datetime | None = None
+    restricted: list[StoredAlone] = []
 
 
 class UnjudgedHolding(_Answer):

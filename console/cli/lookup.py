@@ -63,6 +63,13 @@ def lookup(
         list[str] | None,
         typer.Option(metavar="RECIPIENT", help="Only what was given to this recipient; repeatable."),
     ] = None,
+    restricted: Annotated[
+        bool | None,
+        typer.Option(
+            "--restricted/--unrestricted",
+            help="Only what a restriction or objection that stands has stored alone, or only the rest.",
+        ),
+    ] = None,
     clocks: Clocks = None,
     known_at: KnownAt = None,
     changes: Changes = False,
@@ -85,6 +92,7 @@ def lookup(
         "purposes": purpose or [],
         "systems": system or [],
         "recipients": shared_with or [],
+        "restricted": restricted,
         "anchors": anchors(clocks),
     }
     answer = ask("query", body, because)
@@ -129,7 +137,11 @@ def _of_topic(system: str, topic: str, items: Sequence[Mapping[str, Any]], *, he
     rows.show_header = head
     shared_out(rows, (1, 1, 0, 0, 0), (0, 0, 13, 6, 10))
     for item in items:
-        purposes = [f"{name} {item['legal_basis'].get(name, '')}" for name in item["purposes"]]
+        stopped = {name for one in item.get("restricted", ()) for name in one["purposes"]}
+        purposes = [
+            f"{name} {item['legal_basis'].get(name, '')}{' stored only' if name in stopped else ''}"
+            for name in item["purposes"]
+        ]
         rows.add_row(
             _categories(item),
             "\n".join([*purposes, *(f"→ {name}" for name in item["recipients"])]),

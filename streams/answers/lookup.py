@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from streams.answers.held import attributed
 from streams.answers.moments import Asked, looked_up, moment_of
 from streams.answers.question import Known, Question
 from streams.answers.report import access_report, answer, disclosed_events
+from streams.answers.restricted import Restricted, narrowed
 from streams.answers.unread import unread
 from streams.identity.model import ResolvedSubject
 
@@ -27,29 +28,37 @@ def lineage(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     """The whole JSON of a look-up, unpaged. Raises InvalidIdentifier, InputError, IndexUnavailable."""
     wanted = limits(question, known.catalogue)
 
-    def asked(moment: Asked) -> tuple[_Answered, ResolvedSubject]:
+    def asked(moment: Asked) -> tuple[_Answered, ResolvedSubject, Sequence[Restricted]]:
         person, unclear = looked_up(question.identifiers, moment)
         found, attribution = attributed(person, known.reader, known.catalogue, wanted, moment.known_at)
         if unclear:
             both = known.reader.find(unclear, wanted, moment.known_at)
             more = disclosed_events(both, known.catalogue)
             attribution = replace(attribution, ambiguous_events=attribution.ambiguous_events + more)
-        return (found, attribution), person
+        standing = known.restricted(person, moment.given(question.identifiers))
+        if question.restricted is not None:
+            found = narrowed(
+                found, standing, question.restricted, known.reader, person.spans, wanted, moment.known_at
+            )
+        return (found, attribution), person, standing
 
     moment = moment_of(question, known, now)
-    (found, attribution), person = asked(moment)
+    (found, attribution), person, standing = asked(moment)
     answered = answer(
         found,
         known.catalogue,
         known.catalogue.calendar.day(moment.moment),
         _anchors(question, moment, person).anchors,
         attribution,
+        standing,
     )
     changes = _changes(question, lambda moment: asked(moment)[0], (found, attribution), Asked(known, now))
-    return answered | _beside(question, moment, person) | changes
+    return answered | _beside(question, moment, person, standing) | changes
 
 
-def _beside(question: Question, moment: Asked, person: ResolvedSubject) -> dict[str, Any]:
+def _beside(
+    question: Question, moment: Asked, person: ResolvedSubject, standing: Sequence[Restricted]
+) -> dict[str, Any]:
     """What an answer cannot know or no longer finds, and what may not be done with the rest."""
     known = moment.known
     given = moment.given(question.identifiers)
@@ -58,7 +67,7 @@ def _beside(question: Question, moment: Asked, person: ResolvedSubject) -> dict[
         "waiting": known.waiting(),
         "dead_letters": unread(known.open_letters(), known.company, question.limits.systems),
         "erased_before": [item.shown() for item in before],
-        "restricted": [item.shown() for item in known.restricted(person, given)],
+        "restricted": [item.shown() for item in standing],
     }
 
 
@@ -76,7 +85,8 @@ def access(question: Question, known: Known, now: datetime) -> dict[str, Any]:
     moment = moment_of(question, known, now)
     then, report, person = asked(moment)
     changes = _changes(question, lambda moment: asked(moment)[0], then, Asked(known, now))
-    return report | _beside(question, moment, person) | changes
+    standing = known.restricted(person, moment.given(question.identifiers))
+    return report | _beside(question, moment, person, standing) | changes
 
 
 def disclosed(

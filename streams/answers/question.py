@@ -38,6 +38,7 @@ class Question:
 
     `anchors`: days that start retention clocks. `limits`: names of the catalogue and a half-open time, as they were
     given. `known_at`: answer as the index would have then; with `changes` also what became of that answer since.
+    `restricted`: only what is stored alone by a restriction or objection that stands, or only the rest.
     `received_at`: of a plan, when the request came in: whom an identifier without a time led to then is meant.
     """
 
@@ -47,6 +48,7 @@ class Question:
     known_at: datetime | None = None
     changes: bool = False
     received_at: datetime | None = None
+    restricted: bool | None = None
 
 
 class Known(Protocol):

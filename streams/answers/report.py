@@ -19,6 +19,7 @@ from schemas.times import iso
 from schemas.vocabulary import Proof
 from sinks.ports.lineage import Found, Holding
 from streams.answers.attribution import STANDS_FOR_ITSELF, Attribution
+from streams.answers.restricted import Restricted, stored_alone
 from streams.answers.unjudged import judged, rule_fault
 
 NOBODY_TOLD = RetentionAnchors()
@@ -31,6 +32,7 @@ def answer(
     as_of: date,
     anchors: RetentionAnchors = NOBODY_TOLD,
     attribution: Attribution = STANDS_FOR_ITSELF,
+    standing: Sequence[Restricted] = (),
 ) -> dict[str, Any]:
     """The JSON of a look-up: {total_events, items} and what `Attribution.shown` says of identity.
 
@@ -41,6 +43,7 @@ def answer(
     the day `as_of`. What is `locked` is described, not disclosed: no count, no times. `proofs`: what the links prove by
     which the item is the person's; empty for the identifiers themselves. `source_deleted`: when the source last
     said that it deleted a record of these, None where it never did.
+    `restricted`: by which restrictions of those `standing` it is stored alone, and for which purposes.
     `unjudged`: what names a retention rule that the catalogue lacks, with why; it is in no item and no count.
     """
     everything, (found, unjudged) = found, judged(found, catalogue)
@@ -49,7 +52,10 @@ def answer(
         groups.setdefault(repr((_shown(holding.tags, catalogue), sorted(holding.tags.retention))), []).append(
             holding
         )
-    items = [_item(holdings, catalogue, as_of, anchors) for holdings in groups.values()]
+    items = [
+        {**_item(held, catalogue, as_of, anchors), "restricted": stored_alone(held, standing)}
+        for held in groups.values()
+    ]
     total = disclosed_events(found, catalogue)
     said = attribution.shown(bool(everything.holdings))
     return {"total_events": total, **said, "items": items, "unjudged": [item.shown() for item in unjudged]}

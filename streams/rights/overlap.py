@@ -91,6 +91,8 @@ def restricted_of(
             item.request_id,
             item.planned_at,
             {told["system"]: told["purposes"] for told in (item.plan or {}).get("restricted", ())},
+            item.type,
+            {command.system: frozenset(command.records) for command in item.commands.values()},
         )
         for item in requests
         if item.planned_at and (item.restricts or reaches_later(item)) and _same(item, about, spans)

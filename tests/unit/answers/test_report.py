@@ -56,6 +56,7 @@ def test_a_look_up_shows_what_where_and_until_when() -> None:
                 "proofs": [],
                 "locked": False,
                 "source_deleted": None,
+                "restricted": [],
             }
         ],
     }
