@@ -20,6 +20,7 @@ from schemas.policy import RetentionAnchors
 from schemas.tokens import IdentifierKinds
 from sinks.ports.exposed import Reach
 from sinks.ports.lineage import Filter
+from streams.answers.by_key import RecordKey
 from streams.answers.question import Identifier as AskedIdentifier
 from streams.answers.question import Question
 
@@ -94,6 +95,7 @@ class Identifier(Body):
         return AskedIdentifier(kinds.parse(self.kind), self.value, self.at, self.port)
 
 
+KeyPart = Annotated[str, Field(min_length=1, max_length=1024)]
 Identifiers = Annotated[list[Identifier], Field(min_length=1, max_length=100)]
 
 
@@ -183,6 +185,24 @@ class LineageQuery(AccessQuery):
             recipients=self.recipients,
         )
         return replace(super().question(kinds), limits=limits, restricted=self.restricted)
+
+
+class RecordKeyBody(Body):
+    """`value`: the record's key as its system writes it; a list where several fields make it up, in schema order."""
+
+    record: Annotated[str, Field(min_length=1, max_length=200)]
+    value: KeyPart | Annotated[list[KeyPart], Field(min_length=1, max_length=10)] = Field(repr=False)
+
+
+class RecordQuery(Body):
+    """Which record of a system a question is about."""
+
+    record_key: RecordKeyBody
+
+    def question(self) -> RecordKey:
+        """The question itself, for `streams.answers.by_key`."""
+        value = self.record_key.value
+        return RecordKey(self.record_key.record, [value] if isinstance(value, str) else value)
 
 
 class EventAt(Body):

@@ -30,6 +30,10 @@ class Questions(ABC):
             cursor = page.get("next_cursor")
         return answer
 
+    def record(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/lineage/record."""
+        return self._call("POST", "/v1/lineage/record", body)
+
     def access(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/access."""
         return self._call("POST", "/v1/access", body)

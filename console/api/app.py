@@ -14,6 +14,7 @@ from console.api.routes import (
     audit,
     breach,
     bundle,
+    by_key,
     certificate,
     dead_letters,
     health,
@@ -53,7 +54,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.state.questions = Questions(services.limits)
     modules = (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation)
-    for module in (*modules, suppression, bundle, retention, breach, reports, ropa):
+    for module in (*modules, by_key, suppression, bundle, retention, breach, reports, ropa):
         app.include_router(
             module.router(services),
             prefix="/v1",

@@ -73,11 +73,13 @@ class ReplayShown(BaseModel):
     error: str | None
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What every answer has: fields beyond those that its model names are let through."""
+
     model_config = ConfigDict(extra="allow")
 
 
-class Evidence(_Answer):
+class Evidence(Answer):
     """The message on Kafka that a link rests on."""
 
     topic: str
@@ -85,7 +87,7 @@ class Evidence(_Answer):
     offset: int
 
 
-class IdentityLink(_Answer):
+class IdentityLink(Answer):
     """An identifier was somebody's in [since, until); None: no bound. `end` inferred: the true end lies between
     `end_earliest` and `end_latest`; the same of `begin`. `proof`: the subscriber or owner of a line need not be who
     used it."""
@@ -116,7 +118,7 @@ class NamedLink(IdentityLink):
     subject: str
 
 
-class IdentityAnswer(_Answer):
+class IdentityAnswer(Answer):
     """Who it was, without a value. `subjects`: where the chains of links end. The rest as in every answer;
     of `dead_letters` some may say who it was."""
 
@@ -132,7 +134,7 @@ class IdentityAnswer(_Answer):
     waiting: dict[str, int] | None = None
 
 
-class ChangedSince(_Answer):
+class ChangedSince(Answer):
     """What became of an earlier answer."""
 
     events_then: int
@@ -142,7 +144,7 @@ class ChangedSince(_Answer):
     links_gone: int
 
 
-class ErasedBefore(_Answer):
+class ErasedBefore(Answer):
     """An erasure of the person that was completed. `left`: systems in which something was held or expires by itself."""
 
     request_id: str
@@ -150,7 +152,7 @@ class ErasedBefore(_Answer):
     left: list[str]
 
 
-class RestrictionShown(_Answer):
+class RestrictionShown(Answer):
     """A restriction or objection that stands. `systems`: the purposes restricted there, by system."""
 
     request_id: str
@@ -159,7 +161,7 @@ class RestrictionShown(_Answer):
     systems: dict[str, list[str]]
 
 
-class Identified(_Answer):
+class Identified(Answer):
     """Whose events an answer counts. `ambiguous_events` may be another's as well and are in nobody's total.
 
     `dead_letters`: how many messages of each topic could not be read, so that nobody knows whether more of the person
@@ -191,58 +193,13 @@ class Identified(_Answer):
     changed_since: ChangedSince | None = None
 
 
-class StoredAlone(_Answer):
-    """A restriction or objection under which something stands, and the purposes for which it may not be used."""
-
-    request_id: str
-    type: str
-    purposes: list[str]
-
-
-class LineageItem(_Answer):
-    """What one system holds with the same tags. `delete_after` None: that clock has not started.
-
-    `locked`: kept for the police alone, so only described: no count, no times. `proofs`: what the links prove by which
-    it is the person's; empty for the identifiers themselves. `detected`: those of the categories that only free texts
-    reveal. `source_deleted`: when the source last said that it deleted a record of these. `restricted`: by which
-    restrictions it is stored alone.
-    """
-
-    system: str
-    topic: str
-    categories: list[str]
-    detected: list[str]
-    purposes: list[str]
-    legal_basis: dict[str, str]
-    origin: str
-    recipients: list[str]
-    retention_rule: str | None
-    delete_after: date | None
-    events: int | None
-    first_seen: datetime | None
-    last_seen: datetime | None
-    proofs: list[Proof]
-    locked: bool
-    source_deleted: datetime | None = None
-    restricted: list[StoredAlone] = []
-
-
-class UnjudgedHolding(_Answer):
+class UnjudgedHolding(Answer):
     """What is held and the catalogue of today cannot judge, and `why`; it is in no count."""
 
     system: str
     topic: str
     record: str
     why: str
-
-
-class LineageAnswer(Identified):
-    """`total_events` counts each event once; it and `resolution` are of the whole answer, whatever the page."""
-
-    total_events: int
-    items: list[LineageItem]
-    unjudged: list[UnjudgedHolding] = []
-    next_cursor: str | None = None
 
 
 class AccessReport(Identified):
@@ -276,14 +233,14 @@ class ErasurePlan(Identified):
     warnings: list[str]
 
 
-class CommandOut(_Answer):
+class CommandOut(Answer):
     """A command that was sent before an order came and is not answered: the system may still carry it out."""
 
     request_id: str
     system: str
 
 
-class PreservationOrder(_Answer):
+class PreservationOrder(Answer):
     """An order by which everything of a person is held. `kinds`: of the identifiers that are sealed in it; these and
     the reference are gone once it has ended. `commands_out`: of an order that runs, commands about what it holds that
     are not answered; no message takes them back."""
@@ -300,11 +257,11 @@ class PreservationOrder(_Answer):
     problem: str | None
 
 
-class OrderPage(_Answer):
+class OrderPage(Answer):
     items: list[PreservationOrder]
 
 
-class OpenRequest(_Answer):
+class OpenRequest(Answer):
     """Another request of the same person that had not ended."""
 
     request_id: str
@@ -312,7 +269,7 @@ class OpenRequest(_Answer):
     state: str
 
 
-class Created(_Answer):
+class Created(Answer):
     """`also_open`: there only if there are such; an erasure waits for an erasure."""
 
     request_id: str
@@ -368,7 +325,7 @@ class RequestSummary(Created):
     waived: dict[str, Any] | None = None
 
 
-class Page(_Answer):
+class Page(Answer):
     """Part of a list. `next_cursor` None: it was the last."""
 
     items: list[dict[str, Any]]
@@ -395,12 +352,12 @@ class WholeSchema(BaseModel):
     earlier: list[str]
 
 
-class RequestPage(_Answer):
+class RequestPage(Answer):
     items: list[RequestSummary]
     next_cursor: str | None = None
 
 
-class Problem(_Answer):
+class Problem(Answer):
     """RFC 9457. `errors` names the fields that are wrong, never what stood in them."""
 
     type: str = "about:blank"

@@ -15,18 +15,20 @@ from console.cli.options import (
     Because,
     Changes,
     Clocks,
-    Ids,
     Json,
     KnownAt,
+    OptionalIds,
     Port,
     anchors,
     as_known,
     at_moment,
     identifiers,
     moment,
+    record_key,
 )
 from console.cli.show.output import (
     about_identity,
+    beside,
     day,
     deleted_at_source,
     joined,
@@ -35,18 +37,40 @@ from console.cli.show.output import (
     screen,
     shared_out,
     table,
+    unjudged,
 )
+from console.client import require
 from console.wiring.company import company_of
+from schemas.asked_for import AskedFor
 from schemas.catalogue import Catalogue
 from schemas.counted import counted
+from schemas.errors import InputError
 from schemas.settings import load_settings
 
 if TYPE_CHECKING:
     from rich.console import Group
 
 
+Key = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RECORD=VALUE",
+        help="Instead of a person: one record, by the key its system knows it by; VALUE - is read as for --id.",
+    ),
+]
+Restricted = Annotated[
+    bool | None,
+    typer.Option(
+        "--restricted/--unrestricted",
+        help="Only what a restriction or objection that stands has stored alone, or only the rest.",
+    ),
+]
+
+
 def lookup(
-    ids: Ids,
+    context: typer.Context,
+    ids: OptionalIds = None,
+    key: Key = None,
     at: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,26 +87,24 @@ def lookup(
         list[str] | None,
         typer.Option(metavar="RECIPIENT", help="Only what was given to this recipient; repeatable."),
     ] = None,
-    restricted: Annotated[
-        bool | None,
-        typer.Option(
-            "--restricted/--unrestricted",
-            help="Only what a restriction or objection that stands has stored alone, or only the rest.",
-        ),
-    ] = None,
+    restricted: Restricted = None,
     clocks: Clocks = None,
     known_at: KnownAt = None,
     changes: Changes = False,
     because: Because = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is held about a person, per system.
+    """Show what is held about a person, per system; with --key about one record.
 
     An address (--id ip=...) shows what was seen under it, whoever it was.
 
     Example: innsyn lookup --id customer_number=10042 --id email=- --from 2026-01-01T00:00Z
     """
-    people = at_moment(identifiers(ids), at, port)
+    if key is not None:
+        _refuse_beside_key(context)
+        _show_record(record_key(key), because, as_json=as_json)
+        return
+    people = at_moment(identifiers(ids or ()), at, port)
     body = {
         **as_known(known_at, changes, as_json),
         "identifiers": people,
@@ -102,6 +124,37 @@ def lookup(
         _show(answer, sorted({item["kind"] for item in people}), company_of(load_settings()).catalogue)
         for line in about_identity(answer, answer["items"], people):
             screen().print(line)
+
+
+def _refuse_beside_key(context: typer.Context) -> None:
+    """Raises InputError where anything is given that narrows the question about a person."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source and source.name == "COMMANDLINE" and name not in ("key", "because", "as_json"):
+            typed = next(item for item in context.command.params if item.name == name)
+            option = "/".join((*typed.opts, *typed.secondary_opts))
+            raise InputError(
+                f"--key asks about one record, whatever is given with {option}; leave one of them out"
+            )
+
+
+def _show_record(key: Mapping[str, str], because: AskedFor | None, *, as_json: bool) -> None:
+    with require(load_settings(), because) as client:
+        answer = client.record({"record_key": key})
+    if as_json:
+        print_json(answer)
+        return
+    out = screen()
+    if not answer["items"]:
+        if not answer["unjudged"]:
+            out.print(f"Nothing is held of this {answer['record']}.")
+    else:
+        out.print(items_table(answer["items"]))
+        held = f"{counted(answer['total_events'], 'event')} of at least {counted(answer['people'], 'person')}"
+        out.print(marked(" [bold]{}[/bold] tell of this {}\n", held, answer["record"]))
+        _legend(answer, company_of(load_settings()).catalogue)
+    for line in (*unjudged(answer), *beside(answer)):
+        out.print(line)
 
 
 def _show(answer: Mapping[str, Any], kinds: list[str], catalogue: Catalogue) -> None:

@@ -22,10 +22,19 @@ if TYPE_CHECKING:
     from console.client import Client
 
 _KIND = re.compile("[a-z][a-z0-9_]{0,63}")
+_RECORD = re.compile("[A-Za-z][A-Za-z0-9_.]{0,199}")
 TYPED = "console.cli.typed"
 """Key of a context's `meta`: the words behind the command, as they were typed."""
 Ids = Annotated[
     list[str],
+    typer.Option(
+        "--id",
+        metavar="KIND=VALUE",
+        help="Names the person; repeatable. KIND=- reads a line of standard input.",
+    ),
+]
+OptionalIds = Annotated[
+    list[str] | None,
     typer.Option(
         "--id",
         metavar="KIND=VALUE",
@@ -116,6 +125,20 @@ def _identifier(text: str) -> dict[str, str]:
         if not value:
             raise InvalidIdentifier(f"standard input holds no line for --id {name}=-; write one for each")
     return {"kind": name, "value": value}
+
+
+def record_key(text: str) -> dict[str, str]:
+    """`RECORD=VALUE` as the API takes it. Raises InvalidIdentifier; its text never holds what was given."""
+    name, equals, value = text.partition("=")
+    if not equals or not _RECORD.fullmatch(name):
+        raise InvalidIdentifier(
+            "--key takes RECORD=VALUE, such as Invoice=-; give the record's name before '='"
+        )
+    if value == "-":
+        value = sys.stdin.readline().strip()
+    if not value:
+        raise InvalidIdentifier("--key has no value behind '='; give one, or a line on standard input for -")
+    return {"record": name, "value": value}
 
 
 def at_moment(

@@ -54,6 +54,12 @@ class Note:
         if self.limit is not None:
             self.limit(self.caller, self.identifiers)
 
+    def asks_by_key(self) -> None:
+        """It is about one record, by the key of its system. Raises TooOften."""
+        self.kinds, self.identifiers = frozenset({"record_key"}), 1
+        if self.limit is not None:
+            self.limit(self.caller, 1)
+
     def of(self, known: Known) -> Known:
         """The same to ask of, where whom it finds is noted."""
         self.known = known

@@ -33,7 +33,8 @@ class ClickHouseExposed:
         where = self._where(reach, parameters)
         rows = self._index.query(
             f"SELECT {self._reader.named(parameters)} AS named, toString(topic) AS log, uniqExact({EVENT}),"
-            f" min(event_time), max(event_time), grouping(named) FROM lineage FINAL WHERE {where}"
+            " min(event_time), max(event_time), grouping(named)"
+            f" FROM lineage FINAL PREWHERE {_of_records(reach, parameters)} WHERE {where}"
             " GROUP BY GROUPING SETS ((named), (log))",
             parameters,
         )
@@ -52,9 +53,10 @@ class ClickHouseExposed:
         parameters: Parameters = {}
         where = self._where(reach, parameters)
         named = self._reader.named(parameters)
+        records = _of_records(reach, parameters)
         last: Mapping[str, Any] | None = None
         while True:
-            found = self._page(where, named, parameters, last, page)
+            found = self._page((records, where), named, parameters, last, page)
             if found.num_rows:
                 yield found
             if found.num_rows < page:
@@ -62,9 +64,15 @@ class ClickHouseExposed:
             last = found.slice(found.num_rows - 1).to_pylist()[0]
 
     def _page(
-        self, where: str, named: str, parameters: Parameters, last: Mapping[str, Any] | None, limit: int
+        self,
+        reached: tuple[str, str],
+        named: str,
+        parameters: Parameters,
+        last: Mapping[str, Any] | None,
+        limit: int,
     ) -> pa.Table:
-        """The first rows behind `last`."""
+        """The first rows behind `last`. `reached`: what all versions of a row have in common, and the rest."""
+        records, where = reached
         asked: Parameters = {**parameters, "limit": limit}
         before, beyond = _behind(last, asked) if last else ("1", "1")
         found = self._index.query_arrow(
@@ -73,7 +81,7 @@ class ClickHouseExposed:
             " if(alone, event_time, toDateTime64(0, 3, 'UTC')) AS own_time"
             f" SELECT token, toInt8(role) AS stands, customer, {named} AS named,"
             " any(port) AS behind, any(event_time) AS at"
-            f" FROM lineage FINAL PREWHERE {before} WHERE {where} AND {beyond}"
+            f" FROM lineage FINAL PREWHERE {before} AND {records} WHERE {where} AND {beyond}"
             f" GROUP BY {_KEY} ORDER BY {_KEY} LIMIT {{limit:UInt32}}",
             asked,
         )
@@ -94,6 +102,14 @@ class ClickHouseExposed:
             parameters.update(named)
             conditions.append(events)
         return " AND ".join(conditions)
+
+
+def _of_records(reach: Reach, parameters: Parameters) -> str:
+    """SQL for the records: read first, as all versions of a row tell of one record."""
+    if not reach.records:
+        return "1"
+    parameters["records"] = list(reach.records)
+    return "record IN {records:Array(UInt64)}"
 
 
 def _behind(last: Mapping[str, Any], parameters: Parameters) -> tuple[str, str]:

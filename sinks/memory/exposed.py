@@ -50,11 +50,12 @@ class MemoryExposed(MemoryState):
             yield pa.table([list(column) for column in columns], EXPOSED_SCHEMA)
 
     def _reached(self, reach: Reach) -> Iterator[tuple[RowKey, Row]]:
-        wanted = set(reach.events)
+        wanted, records = set(reach.events), set(reach.records)
         for key, row in self.rows.items():
             if (
                 reach.admits(self.tag_sets[row.tag_set])
                 and within(row.event_time, reach.limits)
                 and (not wanted or key[1:4] in wanted)
+                and (not records or row.record in records)
             ):
                 yield key, row

@@ -34,12 +34,14 @@ MOST_EVENTS = 2_000
 class Reach:
     """The events that lie within `limits`, on the `topics` (empty: all), of the `events` alone unless that is empty.
 
-    An event is (topic, partition, offset), with partitions as the index numbers them; MOST_EVENTS at most.
+    An event is (topic, partition, offset), with partitions as the index numbers them; MOST_EVENTS at most. `records`:
+    of these records alone unless it is empty, by the hashes of `sinks.ports.lineage.ROW_SCHEMA`, none of them 0.
     """
 
     limits: Filter = NO_LIMITS
     topics: Sequence[str] = ()
     events: Sequence[tuple[str, int, int]] = ()
+    records: Sequence[int] = ()
 
     def admits(self, tags: TagSet) -> bool:
         """Whether events with these tags may be among them."""

@@ -96,16 +96,8 @@ class BreachFinder:
 
         Raises InputError for a topic or system that neither the company has nor an event found, IndexUnavailable.
         """
-        exposed, affected, parts = Exposed(), Affected(), list(_parts(reach))
-        for part in parts:
-            exposed = _joined(exposed, self._exposed.exposed_events(part))
+        exposed, affected = self.who(reach)
         holdings = exposed.found.holdings
-        self._check(reach, holdings)
-        by_number = self._by_number(item.tags for item in holdings)
-        for part in parts:
-            for table in self._exposed.exposed(part):
-                self._add(table, affected, by_number)
-        affected.settle()
         numbers = self._numbers(affected.people)
         answer = {
             "as_of": iso(now),
@@ -123,6 +115,19 @@ class BreachFinder:
             "unread": self._unread(reach),
         }
         return answer | ({"notify": sorted(numbers.values())} if named else {})
+
+    def who(self, reach: Reach) -> tuple[Exposed, Affected]:
+        """The events, and who stands in them. Raises as `radius`."""
+        exposed, affected, parts = Exposed(), Affected(), list(_parts(reach))
+        for part in parts:
+            exposed = _joined(exposed, self._exposed.exposed_events(part))
+        self._check(reach, exposed.found.holdings)
+        by_number = self._by_number(item.tags for item in exposed.found.holdings)
+        for part in parts:
+            for table in self._exposed.exposed(part):
+                self._add(table, affected, by_number)
+        affected.settle()
+        return exposed, affected
 
     def _check(self, reach: Reach, holdings: Iterable[Holding]) -> None:
         """What the company has no more may have had a breach too: the index still holds its events."""

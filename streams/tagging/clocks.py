@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from schemas.annotations import ClockRule
 from schemas.policy import MOMENTS
+from schemas.record_keys import tells_nothing
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tokens import IdentifierKinds, KeyCache, Tokenizer
 from schemas.vocabulary import Role
@@ -28,7 +29,6 @@ from streams.columns.tokens import (
     token_column,
 )
 from streams.tagging.decode.columnar import Decoded
-from streams.tagging.record_keys import tells_nothing
 from streams.tagging.several import Several
 
 _DAY = 86_400_000

@@ -17,6 +17,7 @@ import pyarrow as pa
 from schemas.annotations import RecordAnnotation
 from schemas.contracts import SOURCE_DELETE
 from schemas.keys import Keyring
+from schemas.record_keys import record_key_fields
 from schemas.records import RecordSchema, SubjectReference
 from schemas.tags import TagSet, tag_set
 from schemas.tokens import (
@@ -52,7 +53,7 @@ from streams.identity.claims.reading import IdentityColumns, place_of
 from streams.tagging.clocks import ClockMaker
 from streams.tagging.decode.columnar import Decoded
 from streams.tagging.owners import customers_of, observed, ports_of
-from streams.tagging.record_keys import RecordKeySealing, record_key_fields, record_keys
+from streams.tagging.record_keys import RecordKeySealing, record_keys
 from streams.tagging.rows import Rows, prefix_table
 from streams.tagging.scan import Scanner
 from streams.tagging.sealing import IdentifierSeals

@@ -93,6 +93,27 @@ def test_they_are_found_by_where_they_stand(index: Index) -> None:
     assert sorted(seen(index, reach)) == [(1, None, 1, 1_200), (2, None, 1, 0), (4, None, 1, 0)]
 
 
+def test_they_are_found_by_the_record_they_tell_of(index: Index) -> None:
+    """All events of the record and whoever stands in them, and no other; also after a second writing."""
+    rows = [
+        Row(1, 0, WEB, at=0, record=2**64 - 1),
+        Row(2, 0, WEB, at=0, record=2**64 - 1, role=Role.COUNTERPARTY.code),
+        Row(1, 1, WEB, at=HOUR, record=7),
+        Row(3, 2, WEB, at=2 * HOUR, record=2**64 - 1),
+        Row(1, 3, WEB, at=3 * HOUR),
+    ]
+    for _ in range(2):
+        index.write(rows)
+    one = Reach(records=[2**64 - 1])
+    assert index.exposed.exposed_events(one).found.total_events == 2
+    for page in (1, 20_000):
+        assert seen(index, one, page) == [(1, None, 0, 0), (2, None, 0, 0), (3, None, 2, 0)]
+    assert index.exposed.exposed_events(Reach(records=[7, 8])).found.total_events == 1
+    early = Reach(Filter(until=moment(HOUR)), records=[2**64 - 1])
+    assert index.exposed.exposed_events(early).found.total_events == 1
+    assert index.exposed.exposed_events(Reach(records=[9])) == Exposed()
+
+
 def test_who_stands_in_an_event_is_told_with_the_role(index: Index) -> None:
     filled(index)
     (table,) = index.exposed.exposed(Reach(events=[("web.visits", 0, 1)]))

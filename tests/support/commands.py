@@ -26,7 +26,7 @@ def run(*arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """The API of these tests runs in the same process: its audit lines are not the command's."""
-    for route in ("lineage", "breach"):
+    for route in ("lineage", "breach", "by_key"):
         monkeypatch.setattr(f"console.api.routes.{route}.log", structlog.testing.CapturingLogger())
 
 

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from console.api import paging
-from console.api.models import AccessReport, IdentityAnswer, LineageAnswer
+from console.api.lineage_models import LineageAnswer
+from console.api.models import AccessReport, IdentityAnswer
 from console.api.problems import QUESTION_RESPONSES
 from console.api.protection.pool import Questions
 from console.api.protection.recording import note_of

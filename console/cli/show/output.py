@@ -131,9 +131,7 @@ def about_identity(
     from schemas.vocabulary import ADDRESS
     from streams.answers.ambiguity import disagreement, needs_more, timeless, unproven
 
-    for item in answer.get("unjudged", ()):
-        what = f"{item['topic']} of {item['system']}: held, but it {item['why']}"
-        yield marked("[red]cannot be judged[/red]: {}", what)
+    yield from unjudged(answer)
     if answer["disagree"]:
         kinds = disagreement(answer["disagree"])
         yield marked(
@@ -165,7 +163,7 @@ def about_identity(
         yield marked(
             "[dim]Some of it is known by the subscription or the line: the subscriber need not be the user.[/dim]"
         )
-    yield from _beside(answer)
+    yield from beside(answer)
     changed = answer.get("changed_since")
     if changed:
         events = ""
@@ -177,7 +175,14 @@ def about_identity(
         )
 
 
-def _beside(answer: Mapping[str, Any]) -> Iterator[Text]:
+def unjudged(answer: Mapping[str, Any]) -> Iterator[Text]:
+    """What is held and no rule of the catalogue judges."""
+    for item in answer.get("unjudged", ()):
+        what = f"{item['topic']} of {item['system']}: held, but it {item['why']}"
+        yield marked("[red]cannot be judged[/red]: {}", what)
+
+
+def beside(answer: Mapping[str, Any]) -> Iterator[Text]:
     """What other requests say of the person, and what is not in the index."""
     from streams.answers.erased import erased_line
     from streams.answers.restricted import restricted_line
