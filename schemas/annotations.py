@@ -20,7 +20,7 @@ RECORD_KEYS = (
     "recipients",
     "event_time",
 )
-OPTIONAL_RECORD_KEYS = ("identity", "clocks", "variants", "erasure", "privacy_change")
+OPTIONAL_RECORD_KEYS = ("identity", "clocks", "facts", "variants", "erasure", "privacy_change")
 FIELD_KEYS = (
     "category",
     "identifier",
@@ -116,6 +116,41 @@ class ClockRule(_Frozen):
     above_zero: str | None = None
 
 
+class FactRule(_Frozen):
+    """What an event of the record says of a duty towards its owner: a consent, a notice, a disclosure. Words, and which
+    of the fields below a fact takes: `schemas.facts`.
+
+    Which word an event says: `marks` by the symbols of the enum (or by true and false of the boolean) `mark`, a symbol
+    left out says nothing; where `mark` is null, and without mark, `says`, empty for nothing. `where`: only events in
+    which this field has a value say anything. All else names the field in which that stands: `about` ids of the
+    catalogue, one or a list; `name` something of which nothing but a keyed hash is kept, such as a company's name;
+    `evidence`: whether it has a value.
+    """
+
+    fact: str = ""
+    mark: str | None = None
+    marks: dict[str, str] = {}
+    says: str = ""
+    where: str | None = None
+    about: str | None = None
+    recipient: str | None = None
+    instrument: str | None = None
+    version: str | None = None
+    occasion: str | None = None
+    name: str | None = None
+    evidence: str | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field that it reads, each once."""
+        named = [self.mark, *(getattr(self, key) for key in FACT_FIELDS)]
+        return tuple(dict.fromkeys(item for item in named if item is not None))
+
+
+FACT_FIELDS = ("where", "about", "recipient", "instrument", "version", "occasion", "name", "evidence")
+"""Keys of a `FactRule` that name a field, besides `mark`."""
+
+
 class Variant(_Frozen):
     """What holds instead of the record's own words for events with one symbol of an enum field."""
 
@@ -154,6 +189,7 @@ class RecordAnnotation(_Frozen):
     event_time: str = ""
     identity: tuple[IdentityRule, ...] = ()
     clocks: tuple[ClockRule, ...] = ()
+    facts: tuple[FactRule, ...] = ()
     variants: dict[str, dict[str, Variant]] = {}
     erasure: ErasureRule = ErasureRule()
     privacy_change: str = ""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from schemas.annotations import FieldAnnotation, Problem, RecordAnnotation, RecordSchema
+from schemas.annotations import FACT_FIELDS, FieldAnnotation, Problem, RecordAnnotation, RecordSchema
 from schemas.resolution import Mismatch, mismatches
 from schemas.versions import Committed, same_contract
 from schemas.vocabulary import Role
@@ -212,11 +212,16 @@ def _translated(said: RecordAnnotation, names: Mapping[str, str]) -> RecordAnnot
         )
         for rule in said.clocks
     )
+    facts = tuple(
+        rule.model_copy(update={key: named(getattr(rule, key)) for key in ("mark", *FACT_FIELDS)})
+        for rule in said.facts
+    )
     variants = {named(name): by_symbol for name, by_symbol in said.variants.items()}
     return said.model_copy(
         update={
             "identity": rules,
             "clocks": clocks,
+            "facts": facts,
             "variants": variants,
             "event_time": named(said.event_time),
         }
@@ -236,6 +241,9 @@ def _record_words(now: RecordAnnotation, old: RecordAnnotation) -> Iterator[tupl
     for clock in old.clocks:
         if clock not in now.clocks:
             yield "", f"what starts the clock {clock.clock} was taken away or changed"
+    for fact in old.facts:
+        if fact not in now.facts:
+            yield "", f"what says the fact {fact.fact} was taken away or changed"
     for field in dict.fromkeys([*old.variants, *now.variants]):
         symbols = {**old.variants.get(field, {}), **now.variants.get(field, {})}
         for symbol in symbols:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time
 from typing import Literal
 
-from schemas.annotations import ClockRule, ErasureRule, IdentityRule
+from schemas.annotations import FACT_FIELDS, ClockRule, ErasureRule, FactRule, IdentityRule
 from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.contract_file import EventTime
@@ -143,6 +143,9 @@ def _ways(company: Company, topic: str) -> dict[str, str]:
     for clock in record.annotation.clocks:
         name = f"clock {clock.clock}"
         found[name] = "; ".join(filter(None, [found.get(name), _clock(clock, contract)]))
+    for fact in record.annotation.facts:
+        name = f"fact {fact.fact}"
+        found[name] = "; ".join(filter(None, [found.get(name), _fact(fact)]))
     if contract:
         key = contract.message_key
         found["event time"] = _moment(contract.event_time)
@@ -224,6 +227,14 @@ def _clock(rule: ClockRule, contract: Contract | None) -> str:
         said.append(f"{counted(rule.days_before, 'day')} before")
     if rule.above_zero:
         said.append(f"{rule.above_zero} above zero")
+    return ", ".join(said)
+
+
+def _fact(rule: FactRule) -> str:
+    """What events say of a duty, and by which fields."""
+    said = [f"{rule.mark} {value} {word}" for value, word in rule.marks.items()]
+    said += [f"else {rule.says}" if rule.mark else rule.says] if rule.says else []
+    said += [f"{key} {getattr(rule, key)}" for key in FACT_FIELDS if getattr(rule, key)]
     return ", ".join(said)
 
 

@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.annotations import ClockWord, ErasureRule, Identifier
+from schemas.annotations import ClockWord, ErasureRule, FactRule, Identifier
 from schemas.errors import CatalogueError
 from schemas.paths import steps
 from schemas.undecided import refuse_undecided
@@ -151,6 +151,7 @@ class ContractFile(_Frozen):
     message_key: MessageKey | None = None
     identity: tuple[ContractRule, ...] = ()
     clocks: tuple[ContractClock, ...] = ()
+    facts: tuple[FactRule, ...] = ()
     erasure: ErasureRule = ErasureRule()
     fields: Annotated[dict[str, ContractField], Field(min_length=1)]
 
@@ -204,6 +205,8 @@ def _instead(places: list[str]) -> str:
             model = ContractRule
         case ["clocks", _]:
             model = ContractClock
+        case ["facts", _]:
+            model = FactRule
         case ["identity", _, "since"] | ["clocks", _, "at"]:
             model = EventTime
     close = difflib.get_close_matches(places[-1], list(model.model_fields), n=1)
@@ -233,7 +236,7 @@ def _check_paths(file: str, said: ContractFile) -> None:
     times = {said.event_time.path, *(rule.since.path for rule in said.identity if rule.since)}
     times |= {rule.at.path for rule in said.clocks if rule.at}
     read = times | {rule.mark for rule in said.identity} | {rule.mark for rule in said.clocks}
-    read |= {rule.group for rule in said.clocks}
+    read |= {rule.group for rule in said.clocks} | {name for rule in said.facts for name in rule.fields}
     for path, item in said.fields.items():
         parts = steps(path)
         if (item.identifier or item.free_text or item.port_of or path in read) and places[path]:

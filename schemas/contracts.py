@@ -25,6 +25,7 @@ from schemas.annotations import (
 from schemas.catalogue import Catalogue
 from schemas.check import check_record
 from schemas.contract_clocks import check_clocks, clock_rules, times_at
+from schemas.contract_facts import check_facts
 from schemas.contract_file import (
     ENVELOPE,
     ContractField,
@@ -128,6 +129,7 @@ def load_contract(path: Path, catalogue: Catalogue, avro: Path) -> Contract:
     said = read_contract_file(file, content)
     check_identity(file, said, catalogue)
     check_clocks(file, said)
+    check_facts(file, said)
     record = _record(path.stem, file, said, content)
     for problem in check_record(record, catalogue):
         raise CatalogueError(file, _key(problem, said), f"{problem.what}; {problem.mend}")

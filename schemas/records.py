@@ -35,6 +35,7 @@ from schemas.annotations import (
 from schemas.bounds import size_fault, text_fault
 from schemas.clocks import clock_problems
 from schemas.errors import SchemaError, SchemaTooLarge
+from schemas.facts import fact_problems
 from schemas.files import read_utf8
 from schemas.form import first_fault
 from schemas.identity import identity_problems
@@ -187,6 +188,7 @@ def form_problems(record: RecordSchema) -> Iterator[Problem]:
         yield from _unknown_keys(record, where, field.unknown, FIELD_KEYS)
     yield from identity_problems(record)
     yield from clock_problems(record)
+    yield from fact_problems(record)
     if "event_time" in said.absent:
         return
     time = record.find(said.event_time)
