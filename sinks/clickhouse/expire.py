@@ -208,7 +208,7 @@ class ClickHouseExpirer:
         keep_forgotten(self._index, [leaving], self._sources)
         tidy_forgotten(self._index, leaving, self._sources)
         take_out(self._index, "identity_claims", event_conditions(events))
-        for table in ("findings", "clock_events", "record_keys"):
+        for table in ("findings", "clock_events", "fact_events", "record_keys"):
             take_out(self._index, table, event_conditions(self._gone(due, table)))
         self._leave_events(due)
         prefixes = self._last_of(due, "address_prefixes")

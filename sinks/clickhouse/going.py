@@ -21,7 +21,7 @@ Place = tuple[Event, bytes]
 """Event and token of a row."""
 Standing = tuple[str, Place]
 """A row: its role, and where it is."""
-HANGING = ("identity_claims", "retained_claims", "findings", "clock_events", "record_keys")
+HANGING = ("identity_claims", "retained_claims", "findings", "clock_events", "fact_events", "record_keys")
 """Tables of what hangs on events."""
 
 

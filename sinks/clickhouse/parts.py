@@ -20,7 +20,7 @@ _HERE = "database = currentDatabase()"
 _FROM_TOPICS = frozenset(
     {"lineage", "lineage_by_event", "lineage_daily", "tag_sets", "identity_claims", "address_prefixes", "findings",
      "dead_letters", "untagged_fields", "sealed_identifiers", "clock_events",
-     "record_keys"}
+     "fact_events", "record_keys"}
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from sinks.clickhouse.values import at_or_before
 
 TABLES = (
     "lineage", "lineage_by_event", "identity_claims", "findings", "address_prefixes", "sealed_identifiers",
-    "clock_events", "record_keys", "retained_claims",
+    "clock_events", "fact_events", "record_keys", "retained_claims",
 )  # fmt: skip
 """What the eraser deletes from."""
 _NAMED = ", ".join(f"'{name}'" for name in TABLES)

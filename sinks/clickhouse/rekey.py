@@ -24,6 +24,7 @@ from sinks.clickhouse.taking_out import on_cluster
 from sinks.clickhouse.values import Parameters, numbers_in, tokens_in
 from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.clocks import CLOCK_SCHEMA, UNNAMED
+from sinks.ports.facts import FACT_SCHEMA
 from sinks.ports.forgotten import is_forgotten
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import CLAIM_KEYS, KNOWN_CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA
@@ -56,6 +57,7 @@ _TABLES = (
     _Table("retained_claims", _CLAIMS, _CLAIM_TOKENS, f"key, {_PLACE}, part"),
     _Table("address_prefixes", PREFIX_SCHEMA, ("prefix", "token"), "prefix, length, token"),
     _Table("clock_events", CLOCK_SCHEMA, ("token", "thing"), f"token, {_PLACE}, part"),
+    _Table("fact_events", FACT_SCHEMA, ("token",), f"token, {_PLACE}, part"),
     _Table("sealed_identifiers", _SEALED, ("token",), "token", "token, written_at"),
 )
 _ROW = f"token, {_PLACE}, toInt8(role)"
@@ -78,7 +80,7 @@ class Rekeyer:
             "SELECT count(), max(event_time) FROM lineage WHERE tag_set IN {sets:Array(UInt64)}",
             {"sets": list(self._tag_sets())},
         )
-        claims, retained, prefixes, clocks, identifiers = (
+        claims, retained, prefixes, clocks, facts, identifiers = (
             int(
                 self._index.query(f"SELECT count() FROM {table.name} WHERE {self._mine}", self._parameters)[
                     0
@@ -88,7 +90,7 @@ class Rekeyer:
         )
         count = int(rows[0][0])
         newest = rows[0][1] if count else None
-        return Resting(count, claims, retained, prefixes, newest, identifiers, clocks)
+        return Resting(count, claims, retained, prefixes, newest, identifiers, clocks, facts)
 
     def move(self, stop: threading.Event) -> int:
         """Move all that has its pair, until `stop`; how much. Raises IndexUnavailable."""

@@ -15,6 +15,7 @@ from sinks.clickhouse.evidence import ClickHouseEvidence
 from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.exposed import ClickHouseExposed
+from sinks.clickhouse.facts import ClickHouseFacts
 from sinks.clickhouse.findings import ClickHouseControls, ClickHouseFindings
 from sinks.clickhouse.held import ClickHouseHeld
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
@@ -57,6 +58,7 @@ def clickhouse_sinks(
         claims=ClickHouseClaims(complete),
         identifiers=ClickHouseIdentifiers(complete),
         clocks=ClickHouseClocks(complete),
+        facts=ClickHouseFacts(complete),
         record_keys=ClickHouseRecordKeys(complete),
         eraser=ClickHouseEraser(complete, sources),
         expiry=ClickHouseExpiry(complete),

@@ -76,6 +76,7 @@ class ClickHouseWriter:
         self._insert("address_prefixes", _made_with(batch.prefixes, batch.key_id))
         self._insert("findings", batch.findings)
         self._insert("clock_events", _made_with(batch.clocks, batch.key_id))
+        self._insert("fact_events", _made_with(batch.facts, batch.key_id))
         self._insert("record_keys", batch.record_keys)
         self._index.insert_rows("dead_letters", _DEAD_COLUMNS, [astuple(row) for row in batch.dead])
         back = [

@@ -86,6 +86,7 @@ class MemoryEraser(MemoryState):
             self.retained = {key: row for key, row in self.retained.items() if key[:3] not in theirs}
             # As claims go: with the last row of the person in the event.
             self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in theirs}
+            self.said = {key: row for key, row in self.said.items() if key[1:4] not in theirs}
             self.record_keys = {key: row for key, row in self.record_keys.items() if key not in theirs}
             if removing:
                 self._unseal({*tokens, *(key[0] for key in ended)}, said, every.keys() - removed)

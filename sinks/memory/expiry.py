@@ -106,6 +106,7 @@ class MemoryExpiry(MemoryState):
         unseen = {key[0] for key in removed} - {key[0] for key in self.rows}
         self.claims_known, said = without_events(self.claims_known, gone, self.same_tokens(), self.sources)
         self.clocks = {key: row for key, row in self.clocks.items() if key[1:4] not in gone}
+        self.said = {key: row for key, row in self.said.items() if key[1:4] not in gone}
         self.record_keys = {key: row for key, row in self.record_keys.items() if key not in gone}
         self.findings = {key: row for key, row in self.findings.items() if key[:3] not in gone}
         self.prefixes_known = {

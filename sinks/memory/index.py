@@ -7,6 +7,7 @@ from sinks.memory.clocks import MemoryClocks
 from sinks.memory.erasure import MemoryEraser
 from sinks.memory.expiry import MemoryExpiry
 from sinks.memory.exposed import MemoryExposed
+from sinks.memory.facts import MemoryFacts
 from sinks.memory.held import MemoryHeld
 from sinks.memory.identifiers import MemoryIdentifiers
 from sinks.memory.identity import MemoryClaims
@@ -21,6 +22,7 @@ class MemoryIndex(
     MemoryClaims,
     MemoryIdentifiers,
     MemoryClocks,
+    MemoryFacts,
     MemoryRecordKeys,
     MemoryEraser,
     MemoryExpiry,

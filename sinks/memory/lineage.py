@@ -66,6 +66,9 @@ class MemoryWriter(MemoryOffsets):
             for row in batch.clocks.to_pylist():
                 place = (row["token"], row["topic"], row["partition"], row["offset"], row["part"])
                 self.clocks[place] = {**row, "key_id": batch.key_id}
+            for row in batch.facts.to_pylist():
+                place = (row["token"], row["topic"], row["partition"], row["offset"], row["part"])
+                self.said[place] = {**row, "key_id": batch.key_id}
             for row in batch.record_keys.to_pylist():
                 self.record_keys[row["topic"], row["partition"], row["offset"]] = row
             for row in batch.findings.to_pylist():

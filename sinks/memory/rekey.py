@@ -39,14 +39,17 @@ class MemoryRekeyer:
             )
             prefixes = sum(key_id in self._names for key_id in self._index.prefixes_known.values())
             identifiers = sum(row["key_id"] in self._names for row in self._index.identifiers.values())
+            facts = sum(row["key_id"] in self._names for row in self._index.said.values())
             clocks = sum(row["key_id"] in self._names for row in self._index.clocks.values())
-        return Resting(len(times), claims, retained, prefixes, max(times, default=None), identifiers, clocks)
+        return Resting(
+            len(times), claims, retained, prefixes, max(times, default=None), identifiers, clocks, facts
+        )
 
     def move(self, stop: threading.Event) -> int:
         moved = 0
         steps = (
             *(self._rows, self._open_claims, self._retained_claims),
-            *(self._prefixes, self._identifiers, self._clocks),
+            *(self._prefixes, self._identifiers, self._clocks, self._facts),
         )
         for step in steps:
             if stop.is_set():
@@ -122,6 +125,14 @@ class MemoryRekeyer:
             token = names[key[0]]
             moved = {**row, "token": token, "thing": named[row["thing"]], "key_id": self._newer}
             known[token, *key[1:]] = moved
+        return len(moving)
+
+    def _facts(self, names: Mapping[bytes, bytes]) -> int:
+        known = self._index.said
+        moving = [key for key, row in known.items() if row["key_id"] in self._names and key[0] in names]
+        for key in moving:
+            row = {**known.pop(key), "token": names[key[0]], "key_id": self._newer}
+            known[names[key[0]], *key[1:]] = row
         return len(moving)
 
     def _identifiers(self, names: Mapping[bytes, bytes]) -> int:

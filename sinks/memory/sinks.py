@@ -35,6 +35,7 @@ def memory_sinks(sources: Sources | None = None) -> Sinks:
         claims=index,
         identifiers=index,
         clocks=index,
+        facts=index,
         record_keys=index,
         eraser=index,
         expiry=index,

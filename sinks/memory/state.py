@@ -51,6 +51,7 @@ class MemoryState:
         self.prefixes_known: dict[tuple[bytes, int, bytes], str] = {}
         self.findings: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.clocks: dict[tuple[bytes, str, int, int, int], dict[str, Any]] = {}
+        self.said: dict[tuple[bytes, str, int, int, int], dict[str, Any]] = {}
         self.record_keys: dict[Event, dict[str, Any]] = {}
         self.identifiers: dict[bytes, dict[str, Any]] = {}
         self.pairs_known: dict[tuple[bytes, bytes, str], str] = {}

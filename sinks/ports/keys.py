@@ -64,7 +64,7 @@ PAIR_SCHEMA = pa.schema(
 @dataclass(frozen=True)
 class Resting:
     """What lies under a token key: rows, claims under each of their keys, prefixes, sealed identifiers, events of
-    clocks; `newest`: its last event's time."""
+    clocks, facts of duties; `newest`: its last event's time."""
 
     rows: int
     claims: int
@@ -73,6 +73,7 @@ class Resting:
     newest: datetime | None = None
     identifiers: int = 0
     clocks: int = 0
+    facts: int = 0
 
     @property
     def nothing(self) -> bool:
@@ -87,6 +88,7 @@ class Resting:
             (self.prefixes, "prefix"),
             (self.identifiers, "sealed identifier"),
             (self.clocks, "clock event"),
+            (self.facts, "fact"),
         )
 
 

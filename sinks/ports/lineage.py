@@ -14,6 +14,7 @@ from schemas.tokens import TOKEN_BYTES
 from schemas.vocabulary import Proof, Role
 from sinks.ports.clocks import CLOCK_SCHEMA
 from sinks.ports.dead_letters import DeadRow
+from sinks.ports.facts import FACT_SCHEMA
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
@@ -91,6 +92,7 @@ class LineageBatch:
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     identifiers: pa.Table = field(default_factory=IDENTIFIER_SCHEMA.empty_table)
     clocks: pa.Table = field(default_factory=CLOCK_SCHEMA.empty_table)
+    facts: pa.Table = field(default_factory=FACT_SCHEMA.empty_table)
     record_keys: pa.Table = field(default_factory=RECORD_KEY_SCHEMA.empty_table)
     tag_sets: Sequence[TagSet] = ()
     dead: Sequence[DeadRow] = ()

@@ -14,6 +14,7 @@ from sinks.ports.erasure import IndexEraser
 from sinks.ports.evidence import EvidenceLog
 from sinks.ports.expiry import ExpiryReader, IndexExpirer
 from sinks.ports.exposed import ExposedReader
+from sinks.ports.facts import FactReader
 from sinks.ports.findings import ControlLog, FindingLog
 from sinks.ports.held import HeldReader
 from sinks.ports.identifiers import IdentifierReader
@@ -39,8 +40,8 @@ class Sinks:
     """An open index; nothing is connected before the first call of a port.
 
     `name`: which one, without a password. `writer()`: a new one, as each is for one thread. `reader`, `beside`,
-    `claims`, `clocks`, `record_keys`, `eraser`, `expiry`, `expirer` and `exposed` are for what is said about a person,
-    or done: they raise IndexUnavailable while rows are lost. `sql`: None where the index takes none.
+    `claims`, `clocks`, `facts`, `record_keys`, `eraser`, `expiry`, `expirer` and `exposed` are for what is said about a
+    person, or done: they raise IndexUnavailable while rows are lost. `sql`: None where the index takes none.
     `claims_retained`: what is kept for the police alone (ekomloven § 3-13), for nothing but to tell when it goes.
     `retained`: how it goes.
     `claims_as_is`, `beside_as_is`: the same without that look, for figures alone. `reports`, `processed`
@@ -54,6 +55,7 @@ class Sinks:
     claims: ClaimReader
     identifiers: IdentifierReader
     clocks: ClockIndex
+    facts: FactReader
     record_keys: RecordKeyReader
     eraser: IndexEraser
     expiry: ExpiryReader

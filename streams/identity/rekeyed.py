@@ -24,6 +24,7 @@ from sinks.ports.clocks import ClockReader
 from sinks.ports.erasure import NOTHING_GONE, Forgotten, IndexEraser, RecordsGone
 from sinks.ports.expiry import DayCount, Expired, ExpiryReader, IndexExpirer, OldRecords, RunOut
 from sinks.ports.exposed import Exposed, ExposedReader, Reach
+from sinks.ports.facts import FactReader
 from sinks.ports.identity import CLAIM_KEYS, NOTHING, ClaimKey, ClaimReader
 from sinks.ports.keys import PairReader
 from sinks.ports.lineage import (
@@ -232,6 +233,20 @@ class RekeyedClocks:
     def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
         every = sorted(set().union(*self._same.every(tokens).values()))
         return _renamed(self._reader.clock_events(every, known_at), ("token", "thing"), self._same)
+
+
+class RekeyedFacts:
+    """A `FactReader` that looks under the tokens of all keys and names every owner by one."""
+
+    def __init__(self, reader: FactReader, same: Same) -> None:
+        self._reader = reader
+        self._same = same
+
+    def facts(
+        self, tokens: Sequence[bytes], facts: Sequence[str] = (), known_at: datetime | None = None
+    ) -> pa.Table:
+        every = sorted(set().union(*self._same.every(tokens).values()))
+        return _renamed(self._reader.facts(every, facts, known_at), ("token",), self._same)
 
 
 class RekeyedRecordKeys:

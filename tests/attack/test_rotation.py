@@ -224,6 +224,7 @@ def rotated(sinks: Sinks, folder: Path) -> Rotated:
         sinks.beside,
         sinks.identifiers,
         sinks.clocks,
+        sinks.facts,
         sinks.record_keys,
         sinks.expiry,
         sinks.expirer,

@@ -28,6 +28,8 @@ from tests.support.index import (
     clock_table,
     connect,
     empty,
+    fact_row,
+    fact_table,
     finding_table,
     identifier_table,
     prefix_table,
@@ -83,6 +85,7 @@ EVERYTHING = replace(
     prefixes=prefix_table([(8, 56, 1)]),
     findings=finding_table([("web.visits", 200, "email")]),
     clocks=clock_table([Said(1, 200)]),
+    facts=fact_table(fact_row(1, 200)),
     record_keys=record_key_table([(200, "sealed")]),
     dead=[DeadRow("web.visits", 0, 201, "truncated", "c301", 17, NOW)],
 )
@@ -95,6 +98,7 @@ CONTENT = {
     "address_prefixes": "*",
     "findings": "*",
     "clock_events": "*",
+    "fact_events": "*",
     "record_keys": "*",
     "dead_letters": "*",
     "ingest_ledger": "* EXCEPT written_at",
@@ -102,11 +106,11 @@ CONTENT = {
 }
 
 
-@pytest.mark.parametrize("insert", range(1, 13))
+@pytest.mark.parametrize("insert", range(1, 14))
 def test_a_write_that_failed_anywhere_leaves_the_same_when_repeated(
     http_server: ClickHouseHttpServer, connection: ClickHouse, insert: int
 ) -> None:
-    """Whichever of its twelve inserts was the last: written again, every table holds it once.
+    """Whichever of its thirteen inserts was the last: written again, every table holds it once.
 
     What is known since the first attempt stays known since then.
     """
@@ -119,13 +123,13 @@ def test_a_write_that_failed_anywhere_leaves_the_same_when_repeated(
     content = [
         connection.query(f"SELECT {what} FROM {name} FINAL ORDER BY ALL") for name, what in CONTENT.items()
     ]
-    assert [len(rows) for rows in content] == [1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert [len(rows) for rows in content] == [1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1]
     assert _learnt(connection, "identity_claims") == (NOW if insert >= 4 else later)
     assert _learnt(connection, "retained_claims") == (NOW if insert >= 5 else later)
     known = connection.query("SELECT min(written_at) FROM ingest_known")
-    assert known == [(NOW if insert == 12 else later,)]
+    assert known == [(NOW if insert == 13 else later,)]
     assert index.reader.find(PERSON, known_at=later).total_events == 1
-    assert index.reader.find(PERSON, known_at=NOW).total_events == (1 if insert == 12 else 0)
+    assert index.reader.find(PERSON, known_at=NOW).total_events == (1 if insert == 13 else 0)
 
 
 def _learnt(connection: ClickHouse, table: str) -> object:

@@ -33,6 +33,8 @@ from tests.support.index import (
     claim_table,
     clock_table,
     empty,
+    fact_row,
+    fact_table,
     identifier_table,
     moment,
     prefix_table,
@@ -291,6 +293,19 @@ def test_identifiers_are_sealed_anew_for_the_token_they_move_to(index: Sinks) ->
         102: b"sealed 102",
     }
     assert move(index) == 0
+
+
+def test_what_events_say_of_duties_moves_to_the_token_of_its_owner(index: Sinks) -> None:
+    """Once that has its pair, and nothing else of it changes."""
+    rows = fact_table(fact_row(1, 0, about=["P-WEB"], name=9, evidence=True), fact_row(2, 1))
+    index.writer().write(LineageBatch(ROW_SCHEMA.empty_table(), facts=rows, key_id=OLD), lambda: NOW)
+    assert rest(index) == Resting(0, 0, 0, 0, facts=2)
+    pair(index, 1)
+    assert move(index) == 1
+    assert rest(index) == Resting(0, 0, 0, 0, facts=1)
+    expected = fact_table(fact_row(101, 0, about=["P-WEB"], name=9, evidence=True))
+    assert index.facts.facts([token(101)]).to_pylist() == expected.to_pylist()
+    assert index.facts.facts([token(1)]).num_rows == 0
 
 
 def test_what_events_say_of_clocks_moves_as_a_whole(index: Sinks) -> None:

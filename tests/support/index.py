@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.expire import ClickHouseExpirer
 from sinks.clickhouse.expiry import ClickHouseExpiry
 from sinks.clickhouse.exposed import ClickHouseExposed
+from sinks.clickhouse.facts import ClickHouseFacts
 from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.reader import ClickHouseReader
@@ -31,6 +33,7 @@ from sinks.ports.clocks import CLOCK_SCHEMA, ClockIndex
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.expiry import ExpiryReader, IndexExpirer
 from sinks.ports.exposed import ExposedReader
+from sinks.ports.facts import FACT_SCHEMA, FactReader
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA, IdentifierReader
 from sinks.ports.identity import CLAIM_SCHEMA, NOTHING, PREFIX_SCHEMA, ClaimReader, Rank
 from sinks.ports.lineage import (
@@ -64,6 +67,7 @@ class Index:
     beside: BesideReader
     identifiers: IdentifierReader
     clocks: ClockIndex
+    facts: FactReader
     record_keys: RecordKeyReader
     expiry: ExpiryReader
     expirer: IndexExpirer
@@ -129,7 +133,7 @@ class Claim:
 def memory_index(memory: MemoryIndex | None = None) -> Index:
     """Of one in memory, a new one if none is given."""
     memory = MemoryIndex() if memory is None else memory
-    return Index(*[memory] * 11)
+    return Index(*[memory] * 12)
 
 
 def sql_index(database: ClickHouse) -> Index:
@@ -142,6 +146,7 @@ def sql_index(database: ClickHouse) -> Index:
         reader,
         ClickHouseIdentifiers(database),
         ClickHouseClocks(database),
+        ClickHouseFacts(database),
         ClickHouseRecordKeys(database),
         ClickHouseExpiry(database),
         ClickHouseExpirer(database),
@@ -328,6 +333,20 @@ def clock_table(rows: Sequence[Said]) -> pa.Table:
         ],
         CLOCK_SCHEMA,
     )
+
+
+def fact_row(
+    number: int, offset: int, fact: str = "consent", says: str = "given", **more: Any
+) -> dict[str, Any]:
+    """What an event says of a duty to the owner of a token, by number; what is left out is empty."""
+    blank = dict.fromkeys(("recipient", "instrument", "version", "occasion"), "")
+    place = {"topic": "web.visits", "partition": 0, "offset": offset, "part": 0}
+    told = {"token": token(number), "fact": fact, "says": says, "about": [], "name": 0, "evidence": False}
+    return {**blank, **place, **told, "event_time": moment(0), **more}
+
+
+def fact_table(*rows: Mapping[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist([dict(row) for row in rows], FACT_SCHEMA)
 
 
 def record_key_table(rows: Sequence[tuple[int, str]], topic: str = "web.visits") -> pa.Table:
