@@ -15,6 +15,7 @@ from console.wiring.company import company_of
 from console.wiring.registry import schema_registry
 from schemas.company import Company
 from schemas.errors import SettingsError
+from schemas.facts import fact_words
 from schemas.keys import Keyring
 from schemas.own import own_record
 from schemas.settings import Settings
@@ -114,6 +115,7 @@ def made_tagger(tokenizer: Tokenizer, company: Company, ring: Keyring | None) ->
         catalogue.placeholders,
         Scanner(company.kinds, load_recognisers()),
         ring,
+        fact_words(catalogue),
     )
 
 

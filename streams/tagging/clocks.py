@@ -11,9 +11,8 @@ import pyarrow as pa
 from schemas.annotations import ClockRule
 from schemas.policy import MOMENTS
 from schemas.record_keys import tells_nothing
-from schemas.records import RecordSchema, SubjectReference
+from schemas.records import RecordSchema
 from schemas.tokens import IdentifierKinds, KeyCache, Tokenizer
-from schemas.vocabulary import Role
 from sinks.ports.clocks import CLOCK_SCHEMA, UNNAMED
 from sinks.ports.identity import NOTHING
 from streams.columns.arrays import Flags, Ints
@@ -29,6 +28,7 @@ from streams.columns.tokens import (
     token_column,
 )
 from streams.tagging.decode.columnar import Decoded
+from streams.tagging.owners import named_owners
 from streams.tagging.several import Several
 
 _DAY = 86_400_000
@@ -93,12 +93,7 @@ class ClockMaker:
     ) -> list[tuple[Ints, TokenTable]]:
         """Events, in order, and the token of their owner in each; by an identifier that stands for the customer alone
         where there is one."""
-        mine = [item for item in record.identifiers if item.role == Role.OWNER]
-        found = [(self._stands(item), *_each(tokens[item.field])) for item in mine if item.field in tokens]
-        # Of a change that names who owned it before too, whoever owns it now: the first.
-        found += [
-            (item.kind.stands_for_customer, *_first(item)) for item in several if item.role == Role.OWNER
-        ]
+        found = named_owners(record, self._kinds, tokens, several)
         customers = [events for stands, events, _ in found if stands]
         known = np.unique(np.concatenate(customers)) if customers else np.zeros(0, np.int64)
         owners = []
@@ -106,9 +101,6 @@ class ClockMaker:
             chosen = np.ones(len(events), np.bool_) if stands else ~np.isin(events, known)
             owners.append((events[chosen], owner[chosen]))
         return owners
-
-    def _stands(self, item: SubjectReference) -> bool:
-        return self._kinds[item.kind].stands_for_customer
 
     def _thing(self, rule: ClockRule, decoded: Decoded, rows: Ints) -> tuple[TokenTable, Flags]:
         """The thing of each of the rows, and which say anything.
@@ -153,17 +145,6 @@ def _spoken(rule: ClockRule, decoded: Decoded, times: Ints, said: Flags) -> tupl
 
 def _texts(column: pa.Array) -> pa.Array:
     return column if pa.types.is_string(column.type) else column.cast(pa.string())
-
-
-def _each(column: TokenColumn) -> tuple[Ints, TokenTable]:
-    rows = np.flatnonzero(column.present)
-    return rows, column.at(rows)
-
-
-def _first(item: Several) -> tuple[Ints, TokenTable]:
-    present = np.flatnonzero(item.tokens.present)
-    events, places = np.unique(item.rows[present], return_index=True)
-    return events, item.tokens.at(present[places])
 
 
 def _table(

@@ -13,6 +13,7 @@ from streams.columns.arrays import Flags, Ints
 from streams.columns.observed import Observed
 from streams.columns.tokens import Coordinates, TokenColumn, TokenTable, first_present
 from streams.tagging.decode.columnar import Decoded
+from streams.tagging.several import Several
 
 
 def observed(
@@ -71,3 +72,29 @@ def _one_of(columns: Sequence[TokenColumn]) -> TokenTable:
     for column in columns[1:]:
         found[column.present & (column.at(every) != found).any(axis=1)] = 0
     return found
+
+
+def named_owners(
+    record: RecordSchema,
+    kinds: IdentifierKinds,
+    tokens: Mapping[str, TokenColumn],
+    several: Sequence[Several],
+) -> list[tuple[bool, Ints, TokenTable]]:
+    """For each identifier of owners whether it stands for the customer alone, the events that have it, in order, and
+    its token in each. Of a change that names who owned it before too, whoever owns it now: the first."""
+    mine = [item for item in record.identifiers if item.role == Role.OWNER and item.field in tokens]
+    found = [(kinds[item.kind].stands_for_customer, *_each(tokens[item.field])) for item in mine]
+    return found + [
+        (item.kind.stands_for_customer, *_first(item)) for item in several if item.role == Role.OWNER
+    ]
+
+
+def _each(column: TokenColumn) -> tuple[Ints, TokenTable]:
+    rows = np.flatnonzero(column.present)
+    return rows, column.at(rows)
+
+
+def _first(item: Several) -> tuple[Ints, TokenTable]:
+    present = np.flatnonzero(item.tokens.present)
+    events, places = np.unique(item.rows[present], return_index=True)
+    return events, item.tokens.at(present[places])

@@ -19,6 +19,7 @@ from schemas.contracts import Contract
 from schemas.errors import DecodeError
 from schemas.records import RecordSchema
 from sinks.ports.clocks import CLOCK_SCHEMA
+from sinks.ports.facts import FACT_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, OpenClaims, RetainedClaims
 from sinks.ports.lineage import FINDING_SCHEMA, ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
@@ -95,6 +96,7 @@ class Prepared:
             retained=self.batch.retained.changed(left),
             findings=left(self.batch.findings),
             clocks=left(self.batch.clocks),
+            facts=left(self.batch.facts),
             record_keys=left(self.batch.record_keys),
             dead=[item.row for item in dead],
             ranges=ranges,
@@ -367,6 +369,7 @@ class _Beside(TypedDict):
     prefixes: pa.Table
     findings: pa.Table
     clocks: pa.Table
+    facts: pa.Table
     record_keys: pa.Table
 
 
@@ -378,6 +381,7 @@ def _beside(parts: Sequence[Tagged] | Sequence[LineageBatch]) -> _Beside:
         "prefixes": _joined([part.prefixes for part in parts], PREFIX_SCHEMA),
         "findings": _joined([part.findings for part in parts], FINDING_SCHEMA),
         "clocks": _joined([part.clocks for part in parts], CLOCK_SCHEMA),
+        "facts": _joined([part.facts for part in parts], FACT_SCHEMA),
         "record_keys": _joined([part.record_keys for part in parts], RECORD_KEY_SCHEMA),
     }
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from schemas.annotations import RecordAnnotation
 from schemas.contracts import SOURCE_DELETE
+from schemas.facts import NO_WORDS, FactWords
 from schemas.keys import Keyring
 from schemas.record_keys import record_key_fields
 from schemas.records import RecordSchema, SubjectReference
@@ -31,6 +32,7 @@ from schemas.tokens import (
 )
 from schemas.vocabulary import Role
 from sinks.ports.clocks import CLOCK_SCHEMA
+from sinks.ports.facts import FACT_SCHEMA
 from sinks.ports.identifiers import IDENTIFIER_SCHEMA
 from sinks.ports.identity import PREFIX_SCHEMA, Claims, OpenClaims, RetainedClaims
 from sinks.ports.keys import PAIR_SCHEMA
@@ -52,6 +54,7 @@ from streams.identity.claims.mentioned import tokens_of
 from streams.identity.claims.reading import IdentityColumns, place_of
 from streams.tagging.clocks import ClockMaker
 from streams.tagging.decode.columnar import Decoded
+from streams.tagging.facts import FactMaker
 from streams.tagging.owners import customers_of, observed, ports_of
 from streams.tagging.record_keys import RecordKeySealing, record_keys
 from streams.tagging.rows import Rows, prefix_table
@@ -66,7 +69,7 @@ class Tagged:
     """Lineage rows of one topic and schema (columns of `sinks.ports.lineage.ROW_COLUMNS` without the topic).
 
     `bad` maps positions among the bodies to a reason; `subjects` counts the rows of each body. `claims`, `retained`,
-    `prefixes`, `clocks`, `record_keys` and `findings` are as `sinks.ports.lineage.LineageBatch` has them. `observed`:
+    `prefixes`, `clocks`, `facts`, `record_keys` and `findings` are as `LineageBatch` has them. `observed`:
     under what those were seen who are not named by their customer number. `scan_failures`: texts that a plug-in failed
     on. `untagged`: of each path that no contract names how often it had a value.
     """
@@ -80,6 +83,7 @@ class Tagged:
     prefixes: pa.Table = field(default_factory=PREFIX_SCHEMA.empty_table)
     findings: pa.Table = field(default_factory=FINDING_SCHEMA.empty_table)
     clocks: pa.Table = field(default_factory=CLOCK_SCHEMA.empty_table)
+    facts: pa.Table = field(default_factory=FACT_SCHEMA.empty_table)
     record_keys: pa.Table = field(default_factory=RECORD_KEY_SCHEMA.empty_table)
     observed: Observed = field(default_factory=lambda: Observed.joined([]))
     scan_failures: int = 0
@@ -101,10 +105,12 @@ class Tagger:
         placeholders: Collection[str],
         scanner: Scanner | None = None,
         keyring: Keyring | None = None,
+        words: FactWords = NO_WORDS,
     ) -> None:
         """`placeholders`: user names of the company that name nobody (`Catalogue.placeholders`). `keyring`: under
-        whose keys the identifiers are sealed that claims mention; None: none is kept."""
-        self._made_of = tokenizer, catalogue_version, kinds, placeholders, scanner
+        whose keys the identifiers are sealed that claims mention; None: none is kept. `words`: the values of facts that
+        are kept as they are."""
+        self._made_of = tokenizer, catalogue_version, kinds, placeholders, scanner, None, words
         self._seals = IdentifierSeals(keyring) if keyring else None
         self._kinds = kinds
         self._scanner = scanner
@@ -121,6 +127,7 @@ class Tagger:
         }
         self._prefixes = PrefixCache(tokenizer)
         self._clocks = ClockMaker(tokenizer, kinds)
+        self._facts = FactMaker(self._tokenizer, kinds, words)
         self._record_keys = RecordKeySealing(kinds, self._seals)
         self._claims = ClaimMaker(
             tokenizer, kinds, self._caches[kinds.address.name], self._prefixes, placeholders, self._pairs
@@ -162,6 +169,7 @@ class Tagger:
             *self._claims.wanted(record),
             *record.annotation.variants,
             *self._clocks.wanted(record),
+            *self._facts.wanted(record),
         ]
         texts = text_fields(record) if self._scanner else []
         keys = record_key_fields(record)
@@ -184,11 +192,8 @@ class Tagger:
         retained = _retained(reading, len(times))
         among = crowded(record, tokens, several, len(times))
         clocks = self._clocks.rows(record, topic, decoded, tokens, several, times, good, where)
-        keys, customers = (
-            record_keys(record, decoded, self._tokenizer),
-            customers_of(record, self._kinds, tokens),
-        )
-        builder = Rows(times, where, keys, customers)
+        keys = record_keys(record, decoded, self._tokenizer)
+        builder = Rows(times, where, keys, customers_of(record, self._kinds, tokens))
         prefixes: dict[bytes, Prefixes] = {}
         several += [Several(item.rows, item.tokens, item.kind, Role.MENTIONED) for item in texts.mentions]
         for variant, mask in _variants(record, decoded, good):
@@ -222,6 +227,7 @@ class Tagger:
             prefixes=prefix_table(prefixes),
             findings=texts.findings,
             clocks=clocks,
+            facts=self._facts.rows(record, topic, decoded, tokens, several, times, good & ~retained, where),
             record_keys=self._record_keys.of(record, topic, decoded, builder.keys, good & ~retained, where),
             observed=observed(self._owners(record, tokens), decoded, tokens, times, good & ~retained, where),
             scan_failures=texts.failures,

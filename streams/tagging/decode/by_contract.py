@@ -48,6 +48,7 @@ class ContractDecoder:
         rules = contract.record.annotation.identity
         self._marks = {rule.mark for rule in rules if rule.mark}
         self._marks |= {rule.mark for rule in contract.record.annotation.clocks if rule.mark}
+        self._marks |= {rule.mark for rule in contract.record.annotation.facts if rule.mark}
         self._linking = Linking(contract, self._as_tagged) if rules else None
         self._images = _ROWS if contract.debezium else [""]
         together = self._linking.together(self._images) if self._linking else {}

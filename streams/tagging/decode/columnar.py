@@ -36,6 +36,8 @@ _ARROW = {
     **dict.fromkeys(("double", "float"), pa.float64()),
     "boolean": pa.bool_(),
     "null": pa.null(),
+    # The only ones that are read as a whole (`schemas.facts`).
+    "array": pa.list_(pa.string()),
 }
 
 
