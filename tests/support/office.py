@@ -25,6 +25,7 @@ from sinks.memory.requests import MemoryRequests
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import Found, LineageBatch, Span
+from sinks.ports.requests import RequestLog
 from sinks.ports.retained import RetainedSessions
 from sinks.ports.suppression import SuppressionLedger
 from streams.answers.keeping import NOTHING_KEPT, Keeping
@@ -110,10 +111,11 @@ class Office:
         self.ledger = MemoryRequests()
         self.serve(NOTHING_KEPT)
 
-    def serve(self, keeping: Keeping) -> None:
-        """Requests are carried out by a new service, which keeps what events and orders say."""
+    def serve(self, keeping: Keeping, ledger: RequestLog | None = None) -> None:
+        """Requests are carried out by a new service, which keeps what events and orders say. `ledger`: instead of
+        that in memory."""
         self.service = RightsService(
-            self.ledger,
+            ledger or self.ledger,
             self.index.reader,
             self.index.eraser,
             Identities(self.index.claims, self.catalogue.identity_sources),

@@ -12,6 +12,7 @@ from sinks.memory.index import MemoryIndex
 from sinks.memory.suppression import MemorySuppression
 from sinks.ports.lineage import Clock, IndexWriter, LineageBatch
 from sinks.ports.resurrected import Arrival
+from sinks.ports.suppression import SuppressionLedger
 from streams.rights.protocol.request import RequestState
 from streams.tagging.suppressed import Suppression
 from tests.support.office import Office
@@ -25,7 +26,7 @@ KARI, OLA = "10042", "10043"
 class Watching:
     """An `IndexWriter` that writes with each batch what of it an erasure had taken away."""
 
-    def __init__(self, writer: IndexWriter, ledger: MemorySuppression) -> None:
+    def __init__(self, writer: IndexWriter, ledger: SuppressionLedger) -> None:
         self.arrival = Arrival.PRODUCER
         self._writer = writer
         self._known = {item: Suppression(ledger, item) for item in Arrival}
