@@ -358,7 +358,7 @@ class Client(Questions):
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         try:
             answer = self._http.request(method, path, json=body, params=params, headers=self._headers)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from schemas.errors import InputError
+from schemas.ids import is_id
 
 
 class Questions(ABC):
@@ -16,7 +19,7 @@ class Questions(ABC):
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The JSON that the call answers."""
 
@@ -49,3 +52,21 @@ class Questions(ABC):
     def plan(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/requests/plan: what a request would do; nothing is stored or sent."""
         return self._call("POST", "/v1/requests/plan", body)
+
+    def findings(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """GET /v1/findings."""
+        return self._call("GET", "/v1/findings", params=asked)
+
+    def act_on_finding(self, finding: str, act: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/findings/{id}/{act}: explain, accept. Raises InputError for what is no id."""
+        if not is_id("request_id", finding):
+            raise InputError("that is no id of a finding; `innsyn findings` lists them")
+        return self._call("POST", f"/v1/findings/{finding}/{act}", body)
+
+    def controls(self) -> list[dict[str, Any]]:
+        """GET /v1/controls."""
+        return list(self._call("GET", "/v1/controls")["items"])
+
+    def run_controls(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """POST /v1/controls/run."""
+        return list(self._call("POST", "/v1/controls/run", {"names": list(names)})["items"])

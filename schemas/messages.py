@@ -294,6 +294,35 @@ class TreeHead:
     signature: bytes = field(repr=False)
 
 
+@dataclass(frozen=True)
+class FindingPlace:
+    """Where an event lies that shows a finding. `history`: how often its topic was made anew before."""
+
+    topic: str
+    partition: int
+    offset: int
+    history: int = 0
+
+
+@dataclass(frozen=True)
+class DutyFinding:
+    """Something happened to a finding against a duty of the company: `change` is opened, seen, mended, reopened,
+    explained or accepted; `state`, how it stands since, open, explained, accepted or mended."""
+
+    finding: str
+    sequence: int
+    check: str
+    key: str
+    change: str
+    state: str
+    says: str
+    since: datetime
+    at: datetime
+    evidence: tuple[FindingPlace, ...]
+    reason: str | None
+    until: date | None
+
+
 MESSAGES = (
     RightsRequest,
     ErasureCommand,
@@ -304,6 +333,7 @@ MESSAGES = (
     CopyPart,
     DeadLetter,
     TreeHead,
+    DutyFinding,
 )
 """Each has the name of its record."""
 Message = (
@@ -316,6 +346,7 @@ Message = (
     | CopyPart
     | DeadLetter
     | TreeHead
+    | DutyFinding
 )
 _Message = TypeVar("_Message", bound=Message)
 

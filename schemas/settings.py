@@ -154,6 +154,12 @@ class Settings(BaseSettings):
         "many are under way at once.",
     )
 
+    controls_seconds: float = Field(
+        3_600.0,
+        ge=0,
+        description="How often the checks of duties run by themselves, each; 0: only by `innsyn controls run`.",
+    )
+
     copy_days: int = Field(
         30,
         ge=0,

@@ -51,6 +51,7 @@ _FIELDS = frozenset(
     "since",
     "until",
     "against",
+    "check",
 }
 
 
@@ -165,6 +166,12 @@ SCHEMA_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 REPORT_RESPONSES: dict[int | str, dict[str, Any]] = {404: _answer(404, "There is no report of that name.")}
 """The same of a report."""
+
+FINDING_RESPONSES: dict[int | str, dict[str, Any]] = {
+    403: _answer(403, "It takes the approver's token."),
+    404: _answer(404, "There is no finding of that id."),
+}
+"""The same of an act on a finding."""
 
 QUESTION_RESPONSES: dict[int | str, dict[str, Any]] = {
     503: _answer(

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from console.bodies import Body, Identifiers, Moment, SubjectBody, Text
 from schemas.vocabulary import BY_ITSELF, CheckedHow, CheckedWhat, Doubt, RestrictionGround, Right, ToldBy
+from streams.duties.findings import LONGEST_REASON
 from streams.rights.protocol.scope import Scope
 
 Correction = Annotated[str, Field(max_length=4000)] | StrictBool | StrictInt | StrictFloat | None
@@ -145,3 +146,21 @@ class Notification(Body):
     recipient: Text
     how: ToldBy | None = None
     impossible: str | None = Field(None, min_length=1, max_length=1000, repr=False)
+
+
+class Explanation(Body):
+    """Why a finding is as it is; kept, so nothing of a person."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, repr=False)]
+
+
+class Acceptance(Explanation):
+    """Until which day a finding may be as it is, that day included."""
+
+    until: date
+
+
+class ToRun(Body):
+    """Which checks of duties to run, all if none are named."""
+
+    names: list[Text] = Field([], max_length=200)

@@ -34,6 +34,7 @@ from streams.answers.keeping import NOTHING_KEPT, Keeping
 from streams.answers.naming import Values
 from streams.answers.preservation import Preservation
 from streams.answers.restricted import Restricted
+from streams.duties.desk import Desk
 from streams.evidence.book import LogBook
 from streams.identity.model import Given, ResolvedSubject
 from streams.rights.bundle import Written
@@ -160,6 +161,7 @@ class Services:
     `expiry`: counts what has run out; None where that is not served; `owners`: whose own clocks run out.
     `breaches`: None where no index is served.
     `reports`, `processed`: questions about many; None where the index has no views.
+    `duties`: findings and controls; None where they are not served.
     `notices`: what somebody should mend, but does not keep a part from working.
     `limits`: of questions about people.
     `recorder`: of questions about people; `doors`: how often may be knocked; `book`: the transparency log.
@@ -190,6 +192,7 @@ class Services:
     breaches: BreachFinder | None = None
     reports: Reports | None = None
     processed: ProcessedReader | None = None
+    duties: Desk | None = None
     random: Callable[[int], bytes] = secrets.token_bytes
     notices: Callable[[], Sequence[str]] = tuple
     limits: QuestionLimits = DEFAULT_LIMITS

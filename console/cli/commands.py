@@ -170,6 +170,12 @@ COMMANDS = {
         "Records of processing, from what was observed",
         "innsyn ropa --format json --out ropa.json",
     ),
+    "findings": Entry(
+        "console.cli.findings:app", "What breaks a duty, and what was said of it", "innsyn findings --json"
+    ),
+    "controls": Entry(
+        "console.cli.controls:app", "The checks of duties and their last runs", "innsyn controls run"
+    ),
     "audit": Entry(
         "console.cli.audit:audit", "Who asked what about whom", "innsyn audit --since 2026-03-01T00:00Z"
     ),

@@ -12,6 +12,7 @@ from console.health.watching import watch_role, watched
 from console.wiring.answering import index_problems, refuse_pending, token_keys
 from console.wiring.clock import go_on_after, now
 from console.wiring.company import company_of, keep_company
+from console.wiring.controls import controls_run, duties_desk
 from console.wiring.counting import views_fed
 from console.wiring.ending import Ending
 from console.wiring.evidence import log_book
@@ -25,6 +26,7 @@ from schemas.errors import IndexUnavailable
 from schemas.settings import Settings, load_settings
 from sinks.open import open_sinks
 from sinks.ports.sinks import Sinks
+from streams.duties.telling import Send
 from streams.evidence.book import LogBook
 from streams.kafka.connection import Connection
 from streams.kafka.groups import reach
@@ -36,8 +38,8 @@ from streams.waits import Waits
 def rights() -> None:
     """Carry out rights requests: plan, command, take receipts, let the index forget. Looks again at what was answered.
 
-    One at a time serves the requests; it goes on where the last one stopped. It also enters what feeds refused, and
-    seals what was recorded in the log.
+    One at a time serves the requests; it goes on where the last one stopped. It also enters what feeds refused, seals
+    what was recorded in the log, and runs the checks of duties.
 
     Example: innsyn rights
     """
@@ -57,13 +59,19 @@ def rights() -> None:
         token_keys(sinks, settings).prove()
         with sender(connection) as send:
             service = rights_service(settings, sinks, send)
-            _run(settings, connection, sinks, service, log_book(settings, sinks, connection, send))
+            book = log_book(settings, sinks, connection, send)
+            _run(settings, connection, sinks, service, book, send)
     finally:
         sinks.close()
 
 
 def _run(
-    settings: Settings, connection: Connection, sinks: Sinks, service: RightsService, book: LogBook
+    settings: Settings,
+    connection: Connection,
+    sinks: Sinks,
+    service: RightsService,
+    book: LogBook,
+    send: Send,
 ) -> None:
     """The roles, until a signal ends them or one ends by itself. Raises what ended it."""
     roles: list[Background] = []
@@ -75,7 +83,8 @@ def _run(
     roles.append(Background("rights", carrying_out(make, service, settings, waits, book.turn), ended))
     roles.append(Background("refused", feed_dead_letters_indexed(connection, sinks), ended))
     feed = views_fed(sinks.views, company_of(settings), service.requests, now, ended)
-    roles.append(feed)
+    controls = controls_run(sinks, settings, duties_desk(sinks, settings, service.requests), send, ended)
+    roles += [feed, controls]
     mends = mended(sinks.upkeep, ended)
     roles.extend(role for role, _ in mends)
     tokens = token_keys(sinks, settings).tokenizer
@@ -85,6 +94,7 @@ def _run(
     watch_role(health, roles[0], waits.said)
     watch_role(health, roles[1])
     watch_role(health, feed)
+    watch_role(health, controls)
     for mend, look in mends:
         watch_role(health, mend, look)
     try:

@@ -16,6 +16,7 @@ from console.wiring.answering import answering_of, token_keys
 from console.wiring.api_token import api_token, approver_token
 from console.wiring.clock import CLOCK, now
 from console.wiring.company import company_of, keep_company
+from console.wiring.controls import duties_desk
 from console.wiring.ending import Ending
 from console.wiring.evidence import log_book
 from console.wiring.processes import Background, raise_first, running_still, stop_all, until_signal
@@ -66,6 +67,7 @@ def serve() -> None:
                 recorder=audit,
                 doors=knocks,
                 book=log_book(settings, sinks, connection, send),
+                duties=duties_desk(sinks, settings, service.requests),
                 approver_token=approver_token(settings),
             )
             health.watch("audit", audit.problems, every=1.0)

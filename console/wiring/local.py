@@ -23,6 +23,7 @@ from console.wiring.answering import Answering, answering_of, token_keys
 from console.wiring.api_token import api_token, approver_token
 from console.wiring.clock import CLOCK, go_on_after, now
 from console.wiring.company import company_of
+from console.wiring.controls import controls_run, duties_desk
 from console.wiring.counting import views_fed
 from console.wiring.evidence import log_book
 from console.wiring.mended import mended
@@ -47,6 +48,8 @@ from console.wiring.tagging import tagger
 from schemas.settings import Settings
 from sinks.open import open_sinks
 from sinks.ports.sinks import Sinks
+from streams.duties.desk import Desk
+from streams.duties.telling import Send
 from streams.evidence.book import LogBook
 from streams.kafka.brokers.keeper import Keeper
 from streams.kafka.connection import Connection
@@ -84,6 +87,8 @@ class _Parts:
     answering: Answering
     rights: RightsService
     book: LogBook
+    duties: Desk
+    send: Send
     registry: CollectorRegistry
     metrics: TagMetrics
     health: Health
@@ -140,8 +145,11 @@ def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Pa
     stack.callback(health.stop)
     watch_floods(health, settings, sinks.dead_letters, registry)
     watch_untagged(health, sinks.untagged, company_of(settings).contracts)
+    rights = rights_service(settings, sinks, send)
     return _Parts(
-        *(settings, connection, sinks, answering, rights_service(settings, sinks, send)),
+        *(settings, connection, sinks, answering, rights),
+        duties=duties_desk(sinks, settings, rights.requests),
+        send=send,
         book=log_book(settings, sinks, connection, send),
         registry=registry,
         metrics=TagMetrics(registry),
@@ -169,6 +177,7 @@ def _servers(parts: _Parts, again: Replays, stack: ExitStack) -> tuple[ApiServer
         recorder=audit,
         doors=knocks,
         book=parts.book,
+        duties=parts.duties,
         approver_token=approver_token(settings),
     )
     server = ApiServer(app, settings.api_host, settings.api_port)
@@ -202,6 +211,7 @@ def _roles(
         (Background("keys", rekeyed(settings, connection, sinks), ended), None),
         (Background("refused", feed_dead_letters_indexed(connection, sinks), ended), None),
         (views_fed(sinks.views, company_of(settings), parts.rights.requests, now, ended), None),
+        (controls_run(sinks, settings, parts.duties, parts.send, ended), None),
         (Background("api", server.run, ended), server.problems),
         *([(Background("sql", sql.run, ended), sql.problems)] if sql else []),
     ]

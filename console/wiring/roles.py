@@ -26,6 +26,7 @@ from schemas.own import own_record
 from schemas.settings import Settings
 from sinks.ports.resurrected import Arrival
 from sinks.ports.sinks import Sinks
+from streams.duties.desk import Desk
 from streams.evidence.book import LogBook
 from streams.feeds.run.refused import index_feed_dead_letters
 from streams.identity.identities import Identities
@@ -189,6 +190,7 @@ def api(
     recorder: Recorder,
     doors: Doors,
     book: LogBook,
+    duties: Desk | None = None,
     approver_token: str | None = None,
 ) -> Any:
     """The HTTP API over an open index. `notices`, `approver_token`: see `Services`."""
@@ -220,6 +222,7 @@ def api(
             recorder=recorder,
             doors=doors,
             book=book,
+            duties=duties,
             replays=replays,
             desk=desk,
         )

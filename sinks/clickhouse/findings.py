@@ -9,6 +9,7 @@ from dataclasses import astuple, fields
 from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
+from sinks.clickhouse.values import Parameters
 from sinks.ports.findings import ControlRun, ControlStands, FindingEntry, in_order
 
 _COLUMNS = ("finding", "sequence", "kind", "at", "check", "key", "content")
@@ -47,11 +48,22 @@ class ClickHouseFindings:
         return self._standing(entry) == name
 
     def entries(self, check: str | None = None) -> Sequence[FindingEntry]:
+        return self._entries("{check:String} IN ('', check)", {"check": check or ""})
+
+    def untold(self, limit: int = 1_000) -> Sequence[FindingEntry]:
+        told = "(finding, sequence) NOT IN (SELECT finding, sequence FROM duty_findings_told)"
+        return self._entries(told, {})[:limit]
+
+    def tell(self, entries: Sequence[FindingEntry]) -> None:
+        rows = [(item.finding, item.sequence) for item in entries]
+        self._index.insert_rows("duty_findings_told", ("finding", "sequence"), rows)
+
+    def _entries(self, where: str, parameters: Parameters) -> Sequence[FindingEntry]:
         # Of several rows of a number the first that the table committed stands: see sinks/clickhouse/requests.py.
         rows = self._index.query(
-            f"SELECT {', '.join(_COLUMNS)} FROM duty_findings WHERE {{check:String}} IN ('', check)"
+            f"SELECT {', '.join(_COLUMNS)} FROM duty_findings WHERE {where}"
             " ORDER BY finding, sequence, _block_number LIMIT 1 BY finding, sequence",
-            {"check": check or ""},
+            parameters,
         )
         return in_order([_entry(row) for row in rows])
 

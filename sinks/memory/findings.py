@@ -16,6 +16,7 @@ class MemoryFindings:
 
     def __init__(self) -> None:
         self._stored: dict[tuple[str, int], FindingEntry] = {}
+        self._told: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
 
     def append(self, entry: FindingEntry) -> bool:
@@ -31,6 +32,15 @@ class MemoryFindings:
         with self._lock:
             stored = [item for item in self._stored.values() if check in (None, item.check)]
         return in_order(stored)
+
+    def untold(self, limit: int = 1_000) -> Sequence[FindingEntry]:
+        with self._lock:
+            told = set(self._told)
+        return [item for item in self.entries() if (item.finding, item.sequence) not in told][:limit]
+
+    def tell(self, entries: Sequence[FindingEntry]) -> None:
+        with self._lock:
+            self._told |= {(item.finding, item.sequence) for item in entries}
 
 
 class MemoryControls:

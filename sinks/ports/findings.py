@@ -12,7 +12,7 @@ from typing import Any, Protocol
 class FindingEntry:
     """One thing that happened to a finding: `kind` is one of `streams.duties.findings.Kind`.
 
-    `finding`: its id, 16 hex digits. `key`: what of the check it is about. `content` is JSON-able.
+    `finding`: its id. `key`: what of the check it is about. `content` is JSON-able.
     """
 
     finding: str
@@ -65,6 +65,12 @@ class FindingLog(Protocol):
 
     def entries(self, check: str | None = None) -> Sequence[FindingEntry]:
         """Of every finding, or of one check, in order; the oldest finding first. Raises IndexUnavailable."""
+
+    def untold(self, limit: int = 1_000) -> Sequence[FindingEntry]:
+        """Entries that were not told to the topic, in the order of `entries`. Raises IndexUnavailable."""
+
+    def tell(self, entries: Sequence[FindingEntry]) -> None:
+        """These were told. Safe to repeat. Raises IndexUnavailable."""
 
 
 class ControlLog(Protocol):

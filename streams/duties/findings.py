@@ -80,8 +80,12 @@ class Finding:
 
 
 def finding_id(check: str, key: str) -> str:
-    """16 hex digits, by which a finding is named in addresses."""
-    return hashlib.sha256(f"{check}\n{key}".encode()).hexdigest()[:16]
+    """By which a finding is named in addresses: `f-` and 16 hex digits."""
+    return f"f-{hashlib.sha256(_named(check, key)).hexdigest()[:16]}"
+
+
+def _named(check: str, key: str) -> bytes:
+    return f"{check}\n{key}".encode()
 
 
 def findings_of(entries: Iterable[FindingEntry]) -> dict[str, Finding]:

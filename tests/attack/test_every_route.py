@@ -33,8 +33,10 @@ from schemas.catalogue import load_catalogue
 from schemas.keys import Keyring
 from sinks.clickhouse.audit import ClickHouseAudit
 from sinks.clickhouse.claims import ClickHouseClaims
+from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.expiry import ClickHouseExpiry
+from sinks.clickhouse.findings import ClickHouseControls, ClickHouseFindings
 from sinks.clickhouse.preservation import ClickHousePreservation
 from sinks.clickhouse.processed import ClickHouseProcessed
 from sinks.clickhouse.reader import ClickHouseReader
@@ -44,9 +46,11 @@ from sinks.ports.audit import AuditEntry
 from sinks.ports.dead_letters import Coordinates, DeadRow
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from streams.answers.preservation import Preservation
+from streams.duties.desk import Desk
 from streams.identity.identities import Identities
 from tests.support.api import EMAIL, NOW, TOKEN, fill, services
 from tests.support.asgi import InProcess
+from tests.support.duties import Duties
 from tests.support.index import empty, running
 
 EXAMPLES = int(os.environ.get("INNSYN_TEST_ROUTE_EXAMPLES", "4"))
@@ -90,6 +94,14 @@ class Tagger:
         return None
 
 
+def duties_of(index: ClickHouse) -> Desk:
+    """With a finding that nobody has said anything of."""
+    duties = Duties(findings=ClickHouseFindings(index), controls=ClickHouseControls(index))
+    duties.breaks("first", "a")
+    duties.desk.run()
+    return duties.desk
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The API on an embedded index that holds a person, a dead letter and a request; nothing it needs is away."""
@@ -115,6 +127,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             expiry=ClickHouseExpiry(index),
             reports=ClickHouseReports(index),
             processed=ClickHouseProcessed(index),
+            duties=duties_of(index),
         )
         given = replace(
             given,

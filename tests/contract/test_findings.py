@@ -53,6 +53,18 @@ def test_of_one_number_the_first_stands(log: FindingLog) -> None:
     assert list(log.entries()) == [entry("a", 0)]
 
 
+def test_what_was_not_told_is_given_until_it_was(log: FindingLog) -> None:
+    """In order, at most so many."""
+    written = [entry("b", 0), entry("b", 1, "mended", 9), entry("a", 0, minutes=5)]
+    for item in written:
+        log.append(item)
+    assert list(log.untold()) == written
+    assert list(log.untold(limit=1)) == written[:1]
+    for _ in range(2):
+        log.tell(written[:2])
+        assert list(log.untold()) == written[2:]
+
+
 def test_runs_are_given_newest_first(controls: ControlLog) -> None:
     """Each once, however often it was stored; of one check where it is named."""
     stored = [run(0), run(9, "broken"), run(5, "failed", "late", "the index did not answer")]

@@ -11,6 +11,7 @@ from sinks.memory.sinks import memory_sinks
 from sinks.ports.sinks import Sinks
 from streams.duties.check import Checked, Looking
 from streams.duties.findings import Finding, changes, findings_of
+from streams.duties.looking import looking
 from streams.duties.registry import CHECKS
 from streams.rights.protocol.request import RequestState
 from tests.support.company import model
@@ -29,15 +30,7 @@ class Watched:
         self.sinks.writer().write(batch(rows), lambda: now)
 
     def looking(self, now: datetime = NOW) -> Looking:
-        return Looking(
-            company=self.company,
-            now=now,
-            held=self.sinks.held,
-            expiry=self.sinks.expiry,
-            untagged=self.sinks.untagged,
-            controls=self.sinks.controls,
-            requests=lambda: self.requests,
-        )
+        return looking(self.sinks, self.company, lambda: self.requests, now)
 
     def check(self, name: str, now: datetime = NOW) -> Checked:
         return CHECKS[name].run(self.looking(now))

@@ -222,6 +222,7 @@ def test_a_company_has_the_vocabulary_it_extends_and_its_own(folder: Path) -> No
         "OrderPlaced",
         "RightsRequest",
         "TreeHead",
+        "DutyFinding",
         "ErasureCommand",
         "ErasureReceipt",
         "RetentionCommand",
@@ -232,7 +233,7 @@ def test_a_company_has_the_vocabulary_it_extends_and_its_own(folder: Path) -> No
     }
     assert {"shop.orders", "deletion.shop", "rights.log", "rights.requests", "lineage.dead-letters"} == set(
         company.topics
-    ) - {"rights.receipts", "rights.copies"}
+    ) - {"rights.receipts", "rights.copies", "duties.findings"}
     assert "C-19" not in company.catalogue.categories
     assert set(company.tagged) == {"shop.orders"}
     assert company.profile.zone.key == "Europe/Oslo"

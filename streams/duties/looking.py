@@ -1,0 +1,47 @@
+"""With what one round of checks looks: what each of them needs of the index is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+
+from schemas.company import Company
+from sinks.ports.held import HeldReader, HeldRow, HeldTags
+from sinks.ports.sinks import Sinks
+from streams.duties.check import Looking
+from streams.rights.protocol.request import RequestState
+
+
+class HeldOnce:
+    """A `HeldReader` that asks which tag sets are held once."""
+
+    def __init__(self, reader: HeldReader) -> None:
+        self._reader = reader
+
+    @cached_property
+    def _held(self) -> Sequence[HeldTags]:
+        return self._reader.held()
+
+    def held(self) -> Sequence[HeldTags]:
+        return self._held
+
+    def first_rows(
+        self, tag_sets: Sequence[int], limit: int = 3, before: datetime | None = None
+    ) -> Mapping[int, Sequence[HeldRow]]:
+        return self._reader.first_rows(tag_sets, limit, before) if tag_sets else {}
+
+
+def looking(
+    sinks: Sinks, company: Company, requests: Callable[[], Sequence[RequestState]], now: datetime
+) -> Looking:
+    """Of an open index, for the checks of one round."""
+    return Looking(
+        company=company,
+        now=now,
+        held=HeldOnce(sinks.held),
+        expiry=sinks.expiry,
+        untagged=sinks.untagged,
+        controls=sinks.controls,
+        requests=requests,
+    )
