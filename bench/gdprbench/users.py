@@ -91,6 +91,8 @@ class Users:
             self.do(str(name), self._user())
         for user in range(self.users):
             self.do("everybody_again", user)
+            if self.mix == "processor":
+                self.do("objections_again", user)
 
     def do(self, name: str, user: int) -> None:
         doing: Mapping[str, Callable[[Operation, int], None]] = {
@@ -108,6 +110,7 @@ class Users:
             "logs": self._logs,
             "verify_deletion": self._verify_deletion,
             "everybody_again": self._read_by_user,
+            "objections_again": self._read_by_objection,
         }
         with self.score.operation(name, user) as done:
             doing[name](done, user)

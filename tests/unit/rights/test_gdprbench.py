@@ -17,6 +17,7 @@ from bench.gdprbench.network import LateIdentity, SharedAddresses
 from bench.gdprbench.score import Refused, Score, table
 from bench.gdprbench.users import MIXES, Users, records_by_consent
 from sinks.memory.index import MemoryIndex
+from streams.answers.restricted import Restricted
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_every_answer_of_a_mix_is_right(mix: str) -> None:
     counted = {row["operation"]: row["count"] for row in found.rows()}
     assert {row["operation"]: row["right"] for row in found.rows()} == counted
     if mix in MIXES:
-        prepared = {"everybody_again", "object", "delete" if mix == "regulator" else ""}
+        prepared = {"everybody_again", "objections_again", "object", "delete" if mix == "regulator" else ""}
         assert sum(count for name, count in counted.items() if name not in prepared) == 25
 
 
@@ -102,6 +103,12 @@ def test_a_question_that_is_refused_is_a_wrong_answer(score: Score) -> None:
     assert score.wrong == ["read (7): /v1/access answered 500: no"]
     assert [(row["count"], row["right"]) for row in score.rows()] == [(1, 0)]
     assert "read" in table("customer", score)
+
+
+def test_an_objection_that_nobody_heeds_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Restricted, "purposes_of", lambda self, tags: [])
+    wrong = measured("processor", "memory", users=4, records=20, operations=1).wrong
+    assert {line.partition(" (")[0] for line in wrong} == {"objections_again"}
 
 
 def test_a_question_that_is_not_on_record_is_seen(tmp_path: Path, stack: ExitStack, score: Score) -> None:
