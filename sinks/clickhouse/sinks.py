@@ -10,6 +10,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.clocks import ClickHouseClocks
 from sinks.clickhouse.copies import ClickHouseCopies
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
+from sinks.clickhouse.duties import ClickHouseDuties
 from sinks.clickhouse.erase import ClickHouseEraser
 from sinks.clickhouse.evidence import ClickHouseEvidence
 from sinks.clickhouse.expire import ClickHouseExpirer
@@ -59,6 +60,7 @@ def clickhouse_sinks(
         identifiers=ClickHouseIdentifiers(complete),
         clocks=ClickHouseClocks(complete),
         facts=ClickHouseFacts(complete),
+        duties=ClickHouseDuties(complete),
         record_keys=ClickHouseRecordKeys(complete),
         eraser=ClickHouseEraser(complete, sources),
         expiry=ClickHouseExpiry(complete),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sinks.memory.changes import MemoryChanges
 from sinks.memory.clocks import MemoryClocks
+from sinks.memory.duties import MemoryDuties
 from sinks.memory.erasure import MemoryEraser
 from sinks.memory.expiry import MemoryExpiry
 from sinks.memory.exposed import MemoryExposed
@@ -23,6 +24,7 @@ class MemoryIndex(
     MemoryIdentifiers,
     MemoryClocks,
     MemoryFacts,
+    MemoryDuties,
     MemoryRecordKeys,
     MemoryEraser,
     MemoryExpiry,

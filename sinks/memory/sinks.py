@@ -36,6 +36,7 @@ def memory_sinks(sources: Sources | None = None) -> Sinks:
         identifiers=index,
         clocks=index,
         facts=index,
+        duties=index,
         record_keys=index,
         eraser=index,
         expiry=index,

@@ -10,6 +10,7 @@ from sinks.ports.changes import IndexMarks
 from sinks.ports.clocks import ClockIndex
 from sinks.ports.copies import CopyStore
 from sinks.ports.dead_letters import DeadLetterList
+from sinks.ports.duties import DutyReader
 from sinks.ports.erasure import IndexEraser
 from sinks.ports.evidence import EvidenceLog
 from sinks.ports.expiry import ExpiryReader, IndexExpirer
@@ -56,6 +57,7 @@ class Sinks:
     identifiers: IdentifierReader
     clocks: ClockIndex
     facts: FactReader
+    duties: DutyReader
     record_keys: RecordKeyReader
     eraser: IndexEraser
     expiry: ExpiryReader

@@ -1,0 +1,63 @@
+"""What checks of duties read of the index: everybody's facts, and events that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from schemas.tokens import TOKEN_BYTES
+from sinks.ports.held import HeldRow
+
+OWNED_SCHEMA = pa.schema(
+    [
+        ("who", pa.binary(TOKEN_BYTES)),
+        ("tag_set", pa.uint64()),
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("event_time", pa.timestamp("ms")),
+    ]
+)
+"""An event of somebody's. who: the token of the customer where the event names one for its owner, else of the owner."""
+
+UNCONSENTED_SCHEMA = OWNED_SCHEMA.append(pa.field("purpose", pa.string()))
+"""The same, and for which purpose nobody with that token had consented."""
+
+
+@dataclass(frozen=True)
+class FactGroup:
+    """Events of one topic that say one thing: how many, the first and the last, and the first few."""
+
+    topic: str
+    says: str
+    events: int
+    first: datetime
+    last: datetime
+    rows: Sequence[HeldRow]
+
+
+class DutyReader(Protocol):
+    """Safe from several threads. All raise IndexUnavailable. What is erased is in no answer."""
+
+    def facts_of_all(self, fact: str, about: Sequence[str] = ()) -> pa.Table:
+        """`sinks.ports.facts.FACT_SCHEMA`: every fact of this kind, of one of `about` where any are named; in no order.
+
+        Takes memory for each.
+        """
+
+    def fact_groups(self, fact: str, rows: int = 3) -> Sequence[FactGroup]:
+        """By topic and word, in that order; `rows`: at most so many of the oldest events of each."""
+
+    def first_owned(self, tag_sets: Sequence[int]) -> pa.Table:
+        """`OWNED_SCHEMA`: of each owner of events of these tag sets and each tag set the oldest event; in no order."""
+
+    def unconsented(self, purposes: Mapping[int, Sequence[str]], limit: int = 100_000) -> pa.Table:
+        """`UNCONSENTED_SCHEMA`: events of these tag sets at whose time the newest consent of their owner, by the same
+        token, was not given for one of the purposes of the tag set, or there was none; oldest first, at most `limit`.
+
+        Consents that an owner gave by another identifier are not looked at: who asks does.
+        """
