@@ -9,6 +9,7 @@ from functools import partial
 
 import structlog
 
+from console.wiring.answering import identities, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.processes import Background
@@ -20,6 +21,7 @@ from streams.duties.looking import looking
 from streams.duties.registry import CHECKS
 from streams.duties.run import FAILED, Runner, due
 from streams.duties.telling import Send, tell
+from streams.identity.rekeyed import Same
 from streams.rights.protocol.request import RequestState
 
 _LOOK_SECONDS = 30.0
@@ -70,7 +72,9 @@ def duties_desk(sinks: Sinks, settings: Settings, requests: Callable[[], Sequenc
     """Findings and controls of an open index."""
     company = company_of(settings)
     calendar = company.catalogue.calendar
-    look = partial(looking, sinks, company, requests)
+    same = Same(sinks.pairs, token_keys(sinks, settings).rotated)
+    people = identities(sinks.claims, sinks.beside, company.catalogue, same)
+    look = partial(looking, sinks, company, people, requests)
     runner = Runner(CHECKS, look, sinks.findings, sinks.controls, now, calendar)
     return Desk(CHECKS, sinks.findings, sinks.controls, runner, now, calendar)
 

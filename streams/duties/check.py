@@ -15,11 +15,13 @@ from typing import Any
 
 from schemas.company import Company
 from schemas.times import iso
+from sinks.ports.duties import DutyReader
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.findings import ControlLog
 from sinks.ports.held import HeldReader, HeldRow
 from sinks.ports.offsets import PARTITIONS, in_kafka
 from sinks.ports.untagged import UntaggedFields
+from streams.identity.identities import Identities
 from streams.rights.protocol.request import RequestState
 
 MOST_EVIDENCE = 3
@@ -121,12 +123,14 @@ def not_observable(why: str) -> Checked:
 
 @dataclass(frozen=True)
 class Looking:
-    """With what a check looks. `now` is the moment of the run; `held`, `expiry`, `untagged` and `controls` are ports
-    of the index; `requests()`: every rights request as it stands."""
+    """With what a check looks. `now` is the moment of the run; `held`, `duties`, `expiry`, `untagged`, `controls` are
+    ports of the index; `identities` tells whose an identifier was; `requests()`: every rights request as it stands."""
 
     company: Company
     now: datetime
     held: HeldReader
+    duties: DutyReader
+    identities: Identities
     expiry: ExpiryReader
     untagged: UntaggedFields
     controls: ControlLog

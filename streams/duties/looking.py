@@ -10,6 +10,7 @@ from schemas.company import Company
 from sinks.ports.held import HeldReader, HeldRow, HeldTags
 from sinks.ports.sinks import Sinks
 from streams.duties.check import Looking
+from streams.identity.identities import Identities
 from streams.rights.protocol.request import RequestState
 
 
@@ -33,13 +34,19 @@ class HeldOnce:
 
 
 def looking(
-    sinks: Sinks, company: Company, requests: Callable[[], Sequence[RequestState]], now: datetime
+    sinks: Sinks,
+    company: Company,
+    identities: Identities,
+    requests: Callable[[], Sequence[RequestState]],
+    now: datetime,
 ) -> Looking:
     """Of an open index, for the checks of one round."""
     return Looking(
         company=company,
         now=now,
         held=HeldOnce(sinks.held),
+        duties=sinks.duties,
+        identities=identities,
         expiry=sinks.expiry,
         untagged=sinks.untagged,
         controls=sinks.controls,

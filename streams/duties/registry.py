@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from streams.duties.check import Check
-from streams.duties.checks import retention
+from streams.duties.checks import consents, devices, disclosures, notices, retention
 
-_SUBJECTS = (retention,)
+_SUBJECTS = (consents, devices, disclosures, notices, retention)
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {check.name: check for subject in _SUBJECTS for check in subject.CHECKS}

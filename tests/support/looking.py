@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from schemas.company import Company
 from sinks.memory.sinks import memory_sinks
@@ -13,9 +14,11 @@ from streams.duties.check import Checked, Looking
 from streams.duties.findings import Finding, changes, findings_of
 from streams.duties.looking import looking
 from streams.duties.registry import CHECKS
+from streams.identity.identities import Identities
 from streams.rights.protocol.request import RequestState
 from tests.support.company import model
 from tests.support.index import NOW, Row, batch
+from tests.support.putting import Putting
 
 
 @dataclass
@@ -26,11 +29,19 @@ class Watched:
     sinks: Sinks = field(default_factory=memory_sinks)
     requests: Sequence[RequestState] = ()
 
+    def __post_init__(self) -> None:
+        self._putting = Putting(self.company, self.sinks.writer())
+
+    def put(self, topic: str, *values: Mapping[str, Any], now: datetime = NOW) -> None:
+        """Events of a topic, as its producer sends them; event i has offset i."""
+        self._putting.put(topic, *values, now=now)
+
     def write(self, *rows: Row, now: datetime = NOW) -> None:
         self.sinks.writer().write(batch(rows), lambda: now)
 
     def looking(self, now: datetime = NOW) -> Looking:
-        return looking(self.sinks, self.company, lambda: self.requests, now)
+        identities = Identities(self.sinks.claims, self.company.catalogue.identity_sources)
+        return looking(self.sinks, self.company, identities, lambda: self.requests, now)
 
     def check(self, name: str, now: datetime = NOW) -> Checked:
         return CHECKS[name].run(self.looking(now))

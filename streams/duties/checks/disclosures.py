@@ -1,0 +1,118 @@
+"""Who was given what, and by what right: each disclosure names a recipient, categories and an instrument."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+from schemas.catalogue import Catalogue
+from schemas.counted import counted
+from schemas.facts import UNKNOWN
+from sinks.ports.held import HeldRow
+from streams.duties.check import (
+    MOST_EVIDENCE,
+    Check,
+    Checked,
+    Looking,
+    Violation,
+    event,
+    judged,
+    not_observable,
+)
+
+Wrong = tuple[str, str]
+"""Key of a violation, and what is wrong, as the end of a sentence."""
+Rule = Callable[[Mapping[str, Any], Catalogue], Iterable[Wrong]]
+_NONE = (
+    "No event says that data were given to anybody: no record or contract of the company has a fact `disclosure`"
+    " (docs/contracts.md)."
+)
+
+
+def unfounded(row: Mapping[str, Any], catalogue: Catalogue) -> Iterable[Wrong]:
+    """What a disclosure lacks. `row`: as `sinks.ports.facts.FACT_SCHEMA`. Pure."""
+    to = row["recipient"] or "nobody"
+    known = catalogue.recipients.get(row["recipient"])
+    if known is None:
+        yield f"{to}/recipient", f"without a recipient of the catalogue ({to})"
+    if row["instrument"] in ("", UNKNOWN):
+        yield f"{to}/instrument", f"to {to} without an instrument of the closed list"
+    elif known is not None and row["instrument"] != known.instrument:
+        yield (
+            f"{to}/{row['instrument']}",
+            f"to {to} on {row['instrument']}, where the catalogue has {known.instrument}",
+        )
+    if not row["about"] or UNKNOWN in row["about"]:
+        yield (
+            f"{to}/categories",
+            f"to {to} without categories, or of one that the catalogue does not know",
+        )
+    if not row["evidence"]:
+        yield f"{to}/basis", f"to {to} without a provision or agreement"
+
+
+def without_an_agreement(row: Mapping[str, Any], _: Catalogue) -> Iterable[Wrong]:
+    """What breaks the literal promise that every recipient has a data processing agreement. Pure."""
+    if row["instrument"] != "dpa":
+        to, rests = row["recipient"] or "nobody", row["instrument"] or "nothing"
+        yield f"{to}/{rests}", f"to {to} on {rests}, and not on a data processing agreement"
+
+
+def _by(rule: Rule) -> Callable[[Looking], Checked]:
+    def run(looking: Looking) -> Checked:
+        if not any(
+            fact.fact == "disclosure"
+            for record in looking.company.every_record.values()
+            for fact in record.annotation.facts
+        ):
+            return not_observable(_NONE)
+        # One that names several identifiers of the person is one all the same.
+        told = {
+            (row["topic"], row["partition"], row["offset"], row["part"]): row
+            for row in looking.duties.facts_of_all("disclosure").to_pylist()
+        }
+        found = defaultdict[str, list[Mapping[str, Any]]](list)
+        says: dict[str, str] = {}
+        for row in sorted(told.values(), key=_order):
+            for key, wrong in rule(row, looking.company.catalogue):
+                found[key].append(row)
+                says.setdefault(key, wrong)
+        return judged(len(told), [_violation(key, says[key], rows) for key, rows in found.items()])
+
+    return run
+
+
+def _violation(key: str, wrong: str, rows: Sequence[Mapping[str, Any]]) -> Violation:
+    return Violation(
+        key=key,
+        says=f"{counted(len(rows), 'disclosure')} {wrong}.",
+        since=rows[0]["event_time"].replace(tzinfo=UTC),
+        evidence=tuple(event(_row(row)) for row in rows[:MOST_EVIDENCE]),
+    )
+
+
+def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["event_time"], row["topic"], row["partition"], row["offset"], row["part"]
+
+
+def _row(row: Mapping[str, Any]) -> HeldRow:
+    at = row["event_time"].replace(tzinfo=UTC)
+    return HeldRow(row["topic"], row["partition"], row["offset"], row["token"], at)
+
+
+CHECKS = (
+    Check(
+        "disclosures_founded",
+        "Each disclosure names its recipient, the categories and an instrument that fits.",
+        "GDPR Art. 5(2), 13(1)(e), 28, 30(1)(d)",
+        _by(unfounded),
+    ),
+    Check(
+        "recipients_under_agreement",
+        "Everybody who is given data has a data processing agreement.",
+        "privacy policy of 2018, line 63",
+        _by(without_an_agreement),
+    ),
+)

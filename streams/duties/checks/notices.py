@@ -1,0 +1,200 @@
+"""Who is told that their data came from somebody else (GDPR Art. 14), and when at the latest.
+
+A collection is due one month after it (Art. 14(3)(a)), or with the first disclosure of such data if that is earlier
+(c). The first communication with the person (b) stands in no event as such, so it is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from dateutil.relativedelta import relativedelta
+
+from schemas.counted import counted
+from schemas.tags import TagSet
+from sinks.ports.held import HeldRow
+from streams.duties.check import (
+    MOST_EVIDENCE,
+    Check,
+    Checked,
+    Looking,
+    Violation,
+    event,
+    judged,
+    not_observable,
+)
+from streams.duties.whose import subjects
+
+_ORIGIN = "third_party."
+_OCCASIONS = ("third_party", "collection")
+_MONTH = relativedelta(months=1)
+_NONE = (
+    "No event says that anybody was told: no record or contract of the company has a fact `notice`"
+    " (docs/contracts.md)."
+)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Data of a subject that came from a third party: which, first when, and where that stands."""
+
+    subject: bytes
+    tags: TagSet
+    row: HeldRow
+
+
+@dataclass(frozen=True)
+class Told:
+    """A notice to a subject, or an exemption from it (`says`): of which categories, when, and whether on evidence."""
+
+    says: str
+    categories: frozenset[str]
+    at: datetime
+    evidence: bool
+
+    @property
+    def counts(self) -> bool:
+        """An exemption needs what it rests on (GDPR Art. 14(5)), a notice only to have been sent."""
+        return self.says == "sent" or self.evidence
+
+
+def due(collection: Collection, disclosed: Sequence[tuple[datetime, frozenset[str]]]) -> datetime:
+    """When the subject is to be told at the latest: the earliest of one month and the first disclosure. Pure."""
+    at = collection.row.at
+    given = [
+        moment
+        for moment, categories in disclosed
+        if moment >= at and categories.intersection(collection.tags.categories)
+    ]
+    return min([at + _MONTH, *given])
+
+
+def open_until_told(
+    collection: Collection,
+    told: Sequence[Told],
+    disclosed: Sequence[tuple[datetime, frozenset[str]]],
+    now: datetime,
+) -> datetime | None:
+    """Since when a notice is overdue; None where it is not, or where the subject was told since, late or not. Pure.
+
+    A notice counts that names any of the categories: which fields of an event came from elsewhere nobody says.
+    """
+    covers = [item for item in told if item.categories.intersection(collection.tags.categories)]
+    if any(item.counts for item in covers):
+        return None
+    latest = due(collection, disclosed)
+    return latest if latest < now else None
+
+
+def overdue(looking: Looking) -> Checked:
+    """Collections from third parties of which the person has not been told in time, and is not told yet."""
+    if not any(
+        fact.fact == "notice"
+        for record in looking.company.every_record.values()
+        for fact in record.annotation.facts
+    ):
+        return not_observable(_NONE)
+    found = _collections(looking)
+    told, disclosed = _told(looking), _disclosed(looking)
+    late = defaultdict[tuple[str, str], list[tuple[datetime, Collection]]](list)
+    for item in found:
+        of = told.get(item.subject, ())
+        since = open_until_told(item, of, disclosed.get(item.subject, ()), looking.now)
+        if since is not None:
+            late[item.tags.topic, item.tags.record].append((since, item))
+    return judged(len(found), [_violation(place, each) for place, each in late.items()])
+
+
+def exempt_without_evidence(looking: Looking) -> Checked:
+    """Exemptions from telling somebody that name nothing they rest on."""
+    rows = [row for row in looking.duties.facts_of_all("notice").to_pylist() if row["says"] != "sent"]
+    bare = sorted((row for row in rows if not row["evidence"]), key=lambda row: row["event_time"])
+    by_word = defaultdict[str, list[Mapping[str, Any]]](list)
+    for row in bare:
+        by_word[f"{row['topic']}/{row['says']}"].append(row)
+    return judged(
+        len(rows),
+        [
+            Violation(
+                key=key,
+                says=f"{counted(len(each), 'exemption')} from notice ({each[0]['says']}) without anything to rest on.",
+                since=_utc(each[0]["event_time"]),
+                evidence=tuple(event(_row(row, row["token"])) for row in each[:MOST_EVIDENCE]),
+            )
+            for key, each in by_word.items()
+        ],
+    )
+
+
+def _collections(looking: Looking) -> list[Collection]:
+    tags = {item.tags.id: item.tags for item in looking.held.held() if item.tags.origin.startswith(_ORIGIN)}
+    rows = looking.duties.first_owned(sorted(tags))
+    owners = subjects(looking.identities, rows["who"], rows["event_time"])
+    first: dict[tuple[bytes, int], Collection] = {}
+    for row, owner in zip(rows.to_pylist(), owners, strict=True):
+        made = Collection(owner, tags[row["tag_set"]], _row(row, row["who"]))
+        known = first.setdefault((owner, row["tag_set"]), made)
+        if made.row.at < known.row.at:
+            first[owner, row["tag_set"]] = made
+    return list(first.values())
+
+
+def _told(looking: Looking) -> Mapping[bytes, Sequence[Told]]:
+    found = defaultdict[bytes, list[Told]](list)
+    for owner, row in _owned(looking, looking.duties.facts_of_all("notice")):
+        if row["occasion"] in _OCCASIONS:
+            said = frozenset(row["about"])
+            found[owner].append(Told(row["says"], said, _utc(row["event_time"]), row["evidence"]))
+    return found
+
+
+def _disclosed(looking: Looking) -> Mapping[bytes, Sequence[tuple[datetime, frozenset[str]]]]:
+    found = defaultdict[bytes, list[tuple[datetime, frozenset[str]]]](list)
+    for owner, row in _owned(looking, looking.duties.facts_of_all("disclosure")):
+        found[owner].append((_utc(row["event_time"]), frozenset(row["about"])))
+    return found
+
+
+def _owned(looking: Looking, facts: pa.Table) -> list[tuple[bytes, Mapping[str, Any]]]:
+    owners = subjects(looking.identities, facts["token"], facts["event_time"])
+    return list(zip(owners, facts.to_pylist(), strict=True))
+
+
+def _violation(place: tuple[str, str], late: Sequence[tuple[datetime, Collection]]) -> Violation:
+    topic, record = place
+    late = sorted(late, key=lambda item: (item[0], item[1].row.topic, item[1].row.offset))
+    return Violation(
+        key=f"{topic}/{record}",
+        says=f"{counted(len(late), 'person')} not told in time that their data came from a third party, in {record}.",
+        since=late[0][0],
+        evidence=tuple(event(item.row) for _, item in late[:MOST_EVIDENCE]),
+    )
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC)
+
+
+def _row(row: Mapping[str, Any], token: bytes) -> HeldRow:
+    return HeldRow(row["topic"], row["partition"], row["offset"], token, _utc(row["event_time"]))
+
+
+CHECKS = (
+    Check(
+        "third_party_notices",
+        "Whoever's data come from a third party is told of it in time, or an exemption says why not.",
+        "GDPR Art. 14(3), 14(5)",
+        overdue,
+    ),
+    Check(
+        "exemptions_with_evidence",
+        "An exemption from telling somebody names what it rests on.",
+        "GDPR Art. 14(5)",
+        exempt_without_evidence,
+    ),
+)
