@@ -168,7 +168,7 @@ COMMANDS = {
     "ropa": Entry(
         "console.cli.ropa:ropa",
         "Records of processing, from what was observed",
-        "innsyn ropa --format json --out ropa.json",
+        "innsyn ropa --format html --lang en --out ropa.html",
     ),
     "findings": Entry(
         "console.cli.findings:app", "What breaks a duty, and what was said of it", "innsyn findings --json"

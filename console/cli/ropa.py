@@ -55,7 +55,7 @@ def ropa(
     An activity is a purpose, with its legal bases, categories, subjects, recipients, transfers, limits of erasure and
     measures of security. Nobody's name is in it.
 
-    Example: innsyn ropa --format json --out ropa.json
+    Example: innsyn ropa --format html --lang en --out ropa.html
     """
     days = {"since": _day(since, "--since"), "until": _day(until, "--until")}
     asked = {name: day for name, day in days.items() if day is not None}

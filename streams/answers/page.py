@@ -13,13 +13,14 @@ _STYLE = (
 )
 
 
-def document(title: str, body: Iterable[str], lang: str) -> str:
-    """The whole page. `body`: HTML, with everything that is not ours escaped already."""
+def document(title: str, body: Iterable[str], lang: str, style: str = "") -> str:
+    """The whole page. `body`: HTML, with everything that is not ours escaped already. `style`: CSS of ours beside that
+    of every page."""
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
         f'<!DOCTYPE html>\n<html lang="{lang}">\n<head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n"
+        f"<title>{escape(title)}</title><style>{_STYLE}{style}</style></head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )

@@ -59,11 +59,14 @@ def term_said(rule: RetentionRule) -> dict[str, str]:
     """For how long a rule lets data be kept, or has them kept, whoever they are of: in Norwegian and English."""
     start = _STARTS.get(rule.clock, ("at formålet ikke lenger gjelder", "the purpose has ended"))
     if rule.effect == "freeze":
-        return {"nb": "så lenge pålegget gjelder", "en": "as long as the order is in force"}
-    if rule.period is None:
-        return {"nb": f"til {start[0]}", "en": f"until {start[1]}"}
+        return {"nb": "oppbevares så lenge pålegget gjelder", "en": "kept as long as the order is in force"}
     nb, en = _lengths(rule.period)
-    return {"nb": f"{nb} etter {start[0]}", "en": f"{en} after {start[1]}"}
+    # While a contract runs it keeps the data; what its period says is how long they stay where nobody asks.
+    if rule.effect == "hold_contract" and rule.period is None:
+        return {"nb": f"oppbevares til {start[0]}", "en": f"kept until {start[1]}"}
+    if rule.is_hold and rule.effect != "hold_contract":
+        return {"nb": f"oppbevares til {nb} etter {start[0]}", "en": f"kept until {en} after {start[1]}"}
+    return {"nb": f"slettes {nb} etter {start[0]}", "en": f"deleted {en} after {start[1]}"}
 
 
 def _lengths(period: str | None) -> tuple[str, str]:

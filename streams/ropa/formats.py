@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from schemas.company import Company
+from streams.ropa.page import page
 from streams.ropa.record import Record
+from streams.ropa.sheets import workbook
 
 Language = Literal["nb", "en"]
 LANGUAGES: tuple[str, ...] = get_args(Language)
@@ -18,6 +20,8 @@ class Format(StrEnum):
     """`json` says everything in both languages."""
 
     JSON = "json"
+    HTML = "html"
+    XLSX = "xlsx"
 
 
 @dataclass(frozen=True)
@@ -33,5 +37,11 @@ class Written:
 FORMATS: Mapping[Format, Written] = {
     Format.JSON: Written(
         "application/json", lambda record, company, lang: f"{record.model_dump_json(indent=2)}\n".encode()
+    ),
+    Format.HTML: Written("text/html", lambda record, company, lang: page(record, lang).encode()),
+    Format.XLSX: Written(
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        lambda record, company, lang: workbook(record, lang),
+        text=False,
     ),
 }

@@ -63,6 +63,18 @@ def test_json_is_valid_by_its_schema_wherever_it_goes(index: Index, tmp_path: Pa
     assert "there already" in refused("--format", "json", "--out", str(file))
 
 
+def test_a_page_and_a_workbook_are_written(index: Index, tmp_path: Path) -> None:
+    """A workbook is no text for a terminal."""
+    html, xlsx = tmp_path / "ropa.html", tmp_path / "ropa.xlsx"
+    called("--format", "html", "--lang", "en", "--out", str(html))
+    assert "Records of processing activities" in html.read_text("utf-8")
+    assert "Protokoll" in called("--format", "html")
+    called("--format", "xlsx", "--out", str(xlsx))
+    assert xlsx.read_bytes().startswith(b"PK")
+    assert "--out" in refused("--format", "xlsx")
+    assert "cannot be written" in refused("--format", "xlsx", "--out", str(tmp_path / "no" / "ropa.xlsx"))
+
+
 def test_days_are_handed_on(index: Index) -> None:
     called("--since", "2026-05-01", "--until", "2026-06-01")
     assert set(index.asked) == {(date(2026, 5, 1), date(2026, 6, 1))}

@@ -76,7 +76,8 @@ def test_limits_of_erasure_have_their_rule_and_citation() -> None:
     invoice = next(item for item in billing.categories if item.id == "C-07")
     books = next(limit for limit in invoice.limits if limit.rule == "T01")
     assert books.said == Name(
-        nb="5 år etter regnskapsårets slutt", en="5 years after the end of the financial year"
+        nb="oppbevares til 5 år etter regnskapsårets slutt",
+        en="kept until 5 years after the end of the financial year",
     )
     assert books.citation is not None
     assert books.citation.startswith("bokføringsloven § 13")
