@@ -36,6 +36,7 @@ from schemas.entries import (
     RetentionRule,
     System,
     Term,
+    Word,
 )
 from schemas.errors import CatalogueError
 from schemas.kind_check import check_kinds
@@ -58,6 +59,7 @@ __all__ = [
     "RetentionRule",
     "System",
     "Term",
+    "Word",
     "load_catalogue",
 ]
 
@@ -73,9 +75,9 @@ class Catalogue:
     categories: Mapping[str, Category]
     purposes: Mapping[str, Purpose]
     legal_bases: Mapping[str, LegalBasis]
-    origins: Mapping[str, Term]
-    operations: Mapping[str, Term]
-    subject_types: Mapping[str, Term]
+    origins: Mapping[str, Word]
+    operations: Mapping[str, Word]
+    subject_types: Mapping[str, Word]
     roles: Mapping[str, Term]
     identifier_kinds: Mapping[str, IdentifierKindEntry]
     recipients: Mapping[str, Recipient]
@@ -119,9 +121,9 @@ _SECTIONS = (
     _Section("categories.yaml", "categories", Category, r"C-\d\d", "C-01"),
     _Section("purposes.yaml", "purposes", Purpose, r"P-[A-Z]+", "P-BILLING"),
     _Section("legal_bases.yaml", "legal_bases", LegalBasis, r"[a-f]", "b"),
-    _Section("vocabulary.yaml", "origins", Term, rf"{_WORD}(\.{_WORD})?", "third_party.public"),
-    _Section("vocabulary.yaml", "operations", Term, _WORD, "collect"),
-    _Section("vocabulary.yaml", "subject_types", Term, _WORD, "customer"),
+    _Section("vocabulary.yaml", "origins", Word, rf"{_WORD}(\.{_WORD})?", "third_party.public"),
+    _Section("vocabulary.yaml", "operations", Word, _WORD, "collect"),
+    _Section("vocabulary.yaml", "subject_types", Word, _WORD, "customer"),
     _Section("vocabulary.yaml", "roles", Term, _WORD, "owner"),
     _Section("identifiers.yaml", "identifier_kinds", IdentifierKindEntry, _WORD, "customer_number"),
     _Section("recipients.yaml", "recipients", Recipient, _WORD, "credit_bureau"),
@@ -225,7 +227,8 @@ def _refuse(file: str, where: str, detail: ErrorDetails, model: type[Entry]) -> 
         "tuple_type",
     ):
         said = "is missing" if kind == "missing" else f"{given!r} is no term"
-        mend = f"{said}; {nearest(vocabulary, file.removesuffix('.yaml'), str(given))}"
+        name = where.partition(".")[0] if file == _SECTIONED else file.removesuffix(".yaml")
+        mend = f"{said}; {nearest(vocabulary, name, str(given))}"
     raise CatalogueError(file, key, mend)
 
 

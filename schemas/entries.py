@@ -95,6 +95,13 @@ class Term(Entry):
     citation: Text | None = None
 
 
+class Word(Term):
+    """One for which other vocabularies have terms, if they do: `dpv[0]` is the main one."""
+
+    dpv: DpvTerms = ()
+    fideslang: Text | None = None
+
+
 Steps = Annotated[
     tuple[Text | Annotated[dict[Text, StrictInt | str], Field(min_length=1, max_length=1)], ...],
     Field(min_length=1, max_length=10),

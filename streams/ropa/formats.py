@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from schemas.company import Company
+from streams.ropa.fideslang import manifest
 from streams.ropa.page import page
 from streams.ropa.record import Record
 from streams.ropa.sheets import workbook
@@ -22,6 +23,7 @@ class Format(StrEnum):
     JSON = "json"
     HTML = "html"
     XLSX = "xlsx"
+    FIDESLANG = "fideslang"
 
 
 @dataclass(frozen=True)
@@ -43,5 +45,8 @@ FORMATS: Mapping[Format, Written] = {
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         lambda record, company, lang: workbook(record, lang),
         text=False,
+    ),
+    Format.FIDESLANG: Written(
+        "application/yaml", lambda record, company, lang: manifest(record, company, lang).encode()
     ),
 }

@@ -104,13 +104,13 @@ class _Part:
         self.purpose = purpose
         self.seen: dict[int, Tagged] = {}
         self.categories: dict[str, list[TagSet]] = {}
-        self.letters: set[str] = set()
+        self.letters: dict[str, set[int]] = {}
 
     def add(self, item: Tagged, category: str, letter: str | None) -> None:
         self.seen[item.tags.id] = item
         self.categories.setdefault(category, []).append(item.tags)
         if letter:
-            self.letters.add(letter)
+            self.letters.setdefault(letter, set()).add(item.tags.id)
 
     @property
     def tags(self) -> list[TagSet]:
@@ -297,6 +297,7 @@ def _sources(part: _Part, counts: _Counts, company: Company) -> list[SourceOfDat
     catalogue, shown = company.catalogue, []
     for (topic, record, system), items in sorted(groups.items()):
         counted = counts.get((part.purpose, By.RECORD, (topic, record)))
+        ids = {item.tags.id for item in items}
         shown.append(
             SourceOfData(
                 topic=topic,
@@ -309,6 +310,11 @@ def _sources(part: _Part, counts: _Counts, company: Company) -> list[SourceOfDat
                 origins=[
                     named(name, catalogue.origins) for name in sorted({item.tags.origin for item in items})
                 ],
+                subjects=[item.id for item in _subjects([item.tags for item in items], catalogue)],
+                categories=sorted(
+                    name for name, having in part.categories.items() if ids & {tags.id for tags in having}
+                ),
+                legal_bases=sorted(letter for letter, having in part.letters.items() if ids & having),
                 events_tagged=counted.events if counted else 0,
                 people_held=counted.people if counted else 0,
                 first_day=min(item.first_day for item in items).isoformat(),

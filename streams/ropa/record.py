@@ -107,13 +107,17 @@ class SystemOfRecord(Named):
 
 class SourceOfData(Shape):
     """A record on a topic, as it was seen: which system holds it, what is done with the data and whom they come from.
-    `declared`: a contract or schema of the company still says so."""
+    `subjects`, `categories`, `legal_bases`: ids of those of the activity that it has. `declared`: a contract or schema
+    of the company still says so."""
 
     topic: str
     record: str
     system: str
     operations: list[Named]
     origins: list[Named]
+    subjects: list[str]
+    categories: list[str]
+    legal_bases: list[str]
     events_tagged: int
     people_held: int
     first_day: str

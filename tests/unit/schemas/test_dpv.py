@@ -72,3 +72,13 @@ def test_a_company_names_who_shares_its_responsibility(tmp_path: Path) -> None:
         file.write("representative: {name: C AS}\n")
     with pytest.raises(CatalogueError, match=r"representative\.contact: is missing"):
         read_profile(tmp_path)
+
+
+def test_words_of_the_closed_lists_have_terms_that_exist() -> None:
+    """Of subject types, operations and origins; another is told with its file."""
+    catalogue = load_catalogue()
+    odd = catalogue.subject_types["customer"].model_copy(update={"fideslang": "client"})
+    found = list(unknown_terms(replace(catalogue, subject_types={"customer": odd})))
+    assert [str(item).partition("; ")[0] for item in found] == [
+        "catalogue/vocabulary.yaml: customer.fideslang: client is no term of fideslang for subject types"
+    ]
