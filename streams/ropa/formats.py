@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from schemas.company import Company
+from streams.ropa.dpv import json_ld
 from streams.ropa.fideslang import manifest
 from streams.ropa.page import page
 from streams.ropa.record import Record
@@ -18,11 +19,12 @@ LANGUAGES: tuple[str, ...] = get_args(Language)
 
 
 class Format(StrEnum):
-    """`json` says everything in both languages."""
+    """`json` and `dpv` say everything in both languages."""
 
     JSON = "json"
     HTML = "html"
     XLSX = "xlsx"
+    DPV = "dpv"
     FIDESLANG = "fideslang"
 
 
@@ -45,6 +47,9 @@ FORMATS: Mapping[Format, Written] = {
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         lambda record, company, lang: workbook(record, lang),
         text=False,
+    ),
+    Format.DPV: Written(
+        "application/ld+json", lambda record, company, lang: json_ld(record, company).encode()
     ),
     Format.FIDESLANG: Written(
         "application/yaml", lambda record, company, lang: manifest(record, company, lang).encode()
