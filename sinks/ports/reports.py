@@ -76,6 +76,14 @@ REPORTS: Mapping[str, Report] = {
         Report("purposes", "events and people of each purpose", (Dimension.PURPOSE,)),
         Report("categories", "events and people of each data category", (Dimension.CATEGORY,)),
         Report("recipients", "events and people for each recipient that is declared", (Dimension.RECIPIENT,)),
+        Report(
+            "disclosures",
+            "who was given what, beside who is declared",
+            view="v_recipients_observed",
+            order="recipient, category, instrument",
+            note="events_declared: whose tags name recipient and category; disclosures: of events that say that it was"
+            " given, erased ones not among them",
+        ),
         Report("sources", "events and people of each topic and record", (Dimension.SOURCE, Dimension.RECORD)),
         Report("origins", "events and people by whom the data came from", (Dimension.ORIGIN,)),
         Report("systems", "events and people of each system", (Dimension.SYSTEM,)),

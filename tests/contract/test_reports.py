@@ -14,11 +14,12 @@ from sinks.clickhouse.reports import ClickHouseReports
 from sinks.clickhouse.untagged import ClickHouseUntaggedFields
 from sinks.clickhouse.views_fed import ClickHouseViewTables
 from sinks.ports.dead_letters import DeadRow
+from sinks.ports.lineage import Span
 from sinks.ports.offsets import OffsetRange
 from sinks.ports.reports import REPORTS, Aggregate, Dimension
 from tests.contract.test_views_by import DAY, EXPECTED, ROWS
 from tests.support.company import model
-from tests.support.index import NOW, Row, batch, sql_index, tags
+from tests.support.index import NOW, Row, batch, fact_row, fact_table, moment, sql_index, tags, token
 
 PURPOSE, SYSTEM, CATEGORY, DAYS = Dimension.PURPOSE, Dimension.SYSTEM, Dimension.CATEGORY, Dimension.DAY
 
@@ -103,3 +104,49 @@ def test_special_categories_are_told_apart_by_what_reveals_them(database: ClickH
         ("C-02", "crm", "orders", "declared", False, 3, True, 1, 1),
         ("C-31", "web", "web.visits", "detected", True, 3, False, 2, 2),
     ]
+
+
+def test_who_was_given_what_stands_beside_who_is_declared(database: ClickHouse) -> None:
+    """An event of a disclosure counts once under however many identifiers; what is erased is none any more."""
+    ClickHouseViewTables(database).put_in_force(in_force(model()), NOW)
+    declared = replace(tags("C-12"), recipients=("chat_supplier",))
+    desk = replace(tags("C-26", topic="privacy.disclosures", system="disclosure_desk"), recipients=())
+
+    def given(number: int, offset: int, **more: object) -> dict[str, object]:
+        said = {"recipient": "police", "instrument": "statutory_order", "about": ["C-16", "C-17"]} | more
+        return fact_row(
+            number,
+            offset,
+            "disclosure",
+            "disclosed",
+            topic="privacy.disclosures",
+            event_time=moment(offset),
+            **said,
+        )
+
+    told = [
+        given(1, 0),
+        given(2, 0),
+        given(1, 1, about=["C-17"]),
+        given(3, 2, recipient="chat_supplier", instrument="dpa", about=["C-12"]),
+        given(3, 3, recipient="unknown", instrument="", about=[]),
+    ]
+    rows = [
+        Row(1, 0, declared),
+        Row(2, 1, declared),
+        *(Row(number, at, desk) for number, at in ((1, 0), (1, 1), (3, 2), (3, 3))),
+    ]
+    index = sql_index(database)
+    index.writer.write(replace(batch(rows), facts=fact_table(*told)), lambda: NOW)
+    columns = "recipient, category, instrument, events_declared, disclosures"
+    found = [
+        ("chat_supplier", "C-12", "dpa", 2, 1),
+        ("police", "C-16", "statutory_order", 0, 1),
+        ("police", "C-17", "statutory_order", 0, 2),
+        ("unknown", "", "", 0, 1),
+    ]
+    assert database.query(f"SELECT {columns} FROM v_recipients_observed ORDER BY ALL") == found
+    times = "SELECT first, last FROM v_recipients_observed WHERE category = 'C-17'"
+    assert database.query(times) == [(moment(0), moment(1))]
+    index.eraser.forget([Span(token(1))], {desk.id: None})
+    assert database.query(f"SELECT {columns} FROM v_recipients_observed ORDER BY ALL") == [found[0], found[3]]
