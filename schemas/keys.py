@@ -133,11 +133,15 @@ class Keyring:
         """The token keys in the folder, by id."""
         return {key_id: KnownKey(key_id, check_value(key)) for key_id, key in self._token_keys().items()}
 
-    def tokenizer(self, known: Sequence[KnownKey] = ()) -> Tokenizer:
-        """The tokenizer of the oldest key that the index knows, by which it is asked; none given: of the folder's only
-        one. Every key that is known has to be here, and to be the same key.
+    def tokenizer(self, known: Sequence[KnownKey] = (), *, retired: bool = False) -> Tokenizer:
+        """The tokenizer of the oldest key that the index knows, by which it is asked, with those of the newer ones.
+
+        None given: of the folder's only one. Every key that is known has to be here, and to be the same key. `retired`:
+        whether the index knew another one.
         """
-        return self._tokenizers(known)[0]
+        oldest, *newer = self._tokenizers(known)
+        key = self._token_keys()[oldest.key_id]
+        return Tokenizer(key, oldest.key_id, self._realms, newer=newer, retired=retired)
 
     def tagging(self, known: Sequence[KnownKey] = ()) -> Tokenizer:
         """The tokenizer of the key in force, the last one: new rows are made with it. Else as `tokenizer`."""

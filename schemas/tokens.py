@@ -87,7 +87,8 @@ class Tokenizer:
     """Tokens under one key. `key_id` names the key in what is stored; the key itself never leaves this object.
 
     `realms`: the operator's own, taken off user names (`schemas.user_names`). `older`: tokenizers of keys under which
-    there still are rows; with `pairs`, the tokens under these are noted beside each token that is made.
+    there still are rows; with `pairs`, the tokens under these are noted beside each token that is made. `newer`: of the
+    keys that came after it, where the index is asked; `retired`: whether a key was, under which there were rows.
     """
 
     def __init__(
@@ -97,6 +98,9 @@ class Tokenizer:
         realms: Collection[str] = (),
         older: Sequence[Tokenizer] = (),
         pairs: TokenPairs | None = None,
+        *,
+        newer: Sequence[Tokenizer] = (),
+        retired: bool = False,
     ) -> None:
         if len(key) < 32:
             raise InvalidIdentifier("a token key has at least 32 bytes")
@@ -104,6 +108,8 @@ class Tokenizer:
         self._realms = realms
         self.key_id = key_id
         self.older = tuple(older)
+        self.newer = tuple(newer)
+        self.retired = retired
         self._pairs = pairs if older else None
 
     def pairing(self, pairs: TokenPairs) -> Tokenizer:

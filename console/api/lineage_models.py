@@ -58,11 +58,13 @@ class LineageAnswer(Identified):
 class RecordAnswer(Answer):
     """What is held about one record of a system. `people`: at least so many stand in its events; of what is only
     described nobody is counted. Clocks that an event of the person starts have not started in `delete_after`.
-    `dead_letters`: messages of its system that could not be read; `waiting` as in an answer about a person."""
+    `dead_letters`: messages of its system that could not be read; `waiting` as in an answer about a person.
+    `key_retired`: a token key was, so that events that were tagged under it are not found by a record's key."""
 
     record: str
     resolution: Resolution
     people: int
+    key_retired: bool
     total_events: int
     items: list[LineageItem]
     unjudged: list[UnjudgedHolding] = Field([])

@@ -153,6 +153,11 @@ def _show_record(key: Mapping[str, str], because: AskedFor | None, *, as_json: b
         held = f"{counted(answer['total_events'], 'event')} of at least {counted(answer['people'], 'person')}"
         out.print(marked(" [bold]{}[/bold] tell of this {}\n", held, answer["record"]))
         _legend(answer, company_of(load_settings()).catalogue)
+    if answer["key_retired"]:
+        out.print(
+            "[yellow]look after this[/yellow]: a token key was retired; what was tagged under it is not found by a"
+            " record's key"
+        )
     for line in (*unjudged(answer), *beside(answer)):
         out.print(line)
 

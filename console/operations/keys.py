@@ -70,7 +70,8 @@ class TokenKeys:
                 return self._proven[1]
             if not known and (missing := self._register.used() - self._keyring.held().keys()):
                 raise _lost(missing, self._keyring)
-            made = self._keyring.tokenizer(known)
+            retired = any(entry.kind == RETIRED for entry in entries)
+            made = self._keyring.tokenizer(known, retired=retired)
             self._proven = known, made
             return made
 

@@ -39,8 +39,9 @@ def about_record(
     """The JSON, and who stands in the record's events as tokens, for the record of questions.
 
     {record, resolution, total_events, people, items, unjudged} as a look-up has them, `people` at least so many; of
-    what is only described nobody is counted. Raises InputError for a record without a key and for a value that tells
-    no record apart; IndexUnavailable.
+    what is only described nobody is counted. `key_retired`: what was tagged before that cannot be found so.
+
+    Raises InputError for a record without a key and for a value that tells no record apart; IndexUnavailable.
     """
     record = _record(asked, known.company.every_record)
     hashes = _hashes(known.tokenizer, record, asked.key)
@@ -52,6 +53,7 @@ def about_record(
         "record": record.name,
         "resolution": (Resolution.UNIQUE if exposed.found.holdings else Resolution.NONE).value,
         "people": len(people),
+        "key_retired": known.tokenizer.retired,
         **shown,
         "waiting": known.waiting(),
         "dead_letters": unread(known.open_letters(), known.company, (record.annotation.system,)),
@@ -87,5 +89,6 @@ def _record(asked: RecordKey, records: Mapping[str, RecordSchema]) -> RecordSche
 
 
 def _hashes(tokenizer: Tokenizer, record: RecordSchema, key: Sequence[str]) -> list[int]:
-    """Under every key of which there are rows: those that an older one made keep their hashes."""
-    return sorted({record_hash(one, record.name, key) for one in (tokenizer, *tokenizer.older)})
+    """Under every key of which there are rows: each keeps the hash of the key that made it."""
+    every = (tokenizer, *tokenizer.older, *tokenizer.newer)
+    return sorted({record_hash(one, record.name, key) for one in every})

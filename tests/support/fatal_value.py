@@ -46,5 +46,5 @@ class FatalTokenizer(Tokenizer):
 class FatalKeyring(Keyring):
     how = "well"
 
-    def tokenizer(self, *known: object) -> Tokenizer:
+    def tokenizer(self, *known: object, retired: bool = False) -> Tokenizer:
         return FatalTokenizer.like(super().tokenizer(), self.how)
