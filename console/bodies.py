@@ -187,6 +187,21 @@ class LineageQuery(AccessQuery):
         return replace(super().question(kinds), limits=limits, restricted=self.restricted)
 
 
+class DecisionsQuery(Body):
+    """Whose decisions are asked for. `from` and `to` bound the time of the decision, half-open."""
+
+    identifiers: Identifiers
+    known_at: Moment | None = None
+    since: Moment | None = Field(None, alias="from")
+    until: End | None = Field(None, alias="to")
+
+    def question(self, kinds: IdentifierKinds) -> Question:
+        """The question itself, for `streams.answers.decisions`. Raises InvalidIdentifier."""
+        identifiers = [item.asked(kinds) for item in self.identifiers]
+        limits = Filter(self.since, self.until)
+        return Question(identifiers, limits=limits, known_at=self.known_at)
+
+
 class RecordKeyBody(Body):
     """`value`: the record's key as its system writes it; a list where several fields make it up, in schema order."""
 

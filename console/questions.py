@@ -37,6 +37,10 @@ class Questions(ABC):
         """POST /v1/lineage/record."""
         return self._call("POST", "/v1/lineage/record", body)
 
+    def decisions(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/lineage/decisions."""
+        return self._call("POST", "/v1/lineage/decisions", body)
+
     def access(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/access."""
         return self._call("POST", "/v1/access", body)

@@ -17,6 +17,7 @@ from console.api.routes import (
     by_key,
     certificate,
     dead_letters,
+    decisions,
     duties,
     health,
     lineage,
@@ -55,7 +56,18 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.state.questions = Questions(services.limits)
     modules = (lineage, requests, rules, dead_letters, replays, audit, log, certificate, preservation)
-    for module in (*modules, by_key, suppression, bundle, retention, breach, reports, ropa, duties):
+    for module in (
+        *modules,
+        by_key,
+        decisions,
+        suppression,
+        bundle,
+        retention,
+        breach,
+        reports,
+        ropa,
+        duties,
+    ):
         app.include_router(
             module.router(services),
             prefix="/v1",

@@ -55,6 +55,31 @@ class LineageAnswer(Identified):
     next_cursor: str | None = None
 
 
+class Decision(Answer):
+    """What one event says of a decision. `by`: `automated`, no human took part; `by_people`; or `unknown`, where the
+    event says something else. `system` null: of a topic that the company has no more."""
+
+    at: datetime
+    by: str
+    system: str | None
+    topic: str
+    partition: int
+    offset: int
+
+
+class DecisionsAnswer(Identified):
+    """GDPR Art. 22. `automated_purposes`: those that the catalogue says are decided by machine, with how many events of
+    the person serve each; of an event that says nothing of a decision nobody knows how it was taken. `total_events`:
+    all of the person's in that time."""
+
+    total_events: int
+    automated: int
+    by_people: int
+    unclear: int
+    decisions: list[Decision]
+    automated_purposes: dict[str, int]
+
+
 class RecordAnswer(Answer):
     """What is held about one record of a system. `people`: at least so many stand in its events; of what is only
     described nobody is counted. Clocks that an event of the person starts have not started in `delete_after`.

@@ -24,6 +24,7 @@ from schemas.vocabulary import CheckedHow, CheckedWhat, Doubt, ToldBy
 from sinks.ports.clocks import OwnerReader
 from sinks.ports.dead_letters import OpenLetters
 from sinks.ports.expiry import ExpiryReader
+from sinks.ports.facts import FactReader
 from sinks.ports.lineage import IndexReader, Span
 from sinks.ports.processed import ProcessedReader
 from sinks.ports.reports import Reports
@@ -159,7 +160,7 @@ class Services:
     `values`: what stands behind tokens, for the plan of an erasure. `keeping`: what keeps data besides rules.
     `preservation`: the orders of which that is one part; None where they are not served.
     `expiry`: counts what has run out; None where that is not served; `owners`: whose own clocks run out.
-    `breaches`: None where no index is served.
+    `breaches`, `facts`: None where no index is served.
     `reports`, `processed`: questions about many; None where the index has no views.
     `duties`: findings and controls; None where they are not served.
     `notices`: what somebody should mend, but does not keep a part from working.
@@ -190,6 +191,7 @@ class Services:
     expiry: ExpiryReader | None = None
     owners: OwnerReader | None = None
     breaches: BreachFinder | None = None
+    facts: FactReader | None = None
     reports: Reports | None = None
     processed: ProcessedReader | None = None
     duties: Desk | None = None

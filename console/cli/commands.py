@@ -52,6 +52,12 @@ COMMANDS = {
         "innsyn lookup --id customer_number=10042 --system billing",
         company=True,
     ),
+    "decisions": Entry(
+        "console.cli.decisions:decisions",
+        "Which decisions about a person were made by machine alone",
+        "innsyn decisions --id customer_number=10042",
+        company=True,
+    ),
     "identity": Entry(
         "console.cli.identity:identity",
         "Who it was: whom an address or handle belonged to",

@@ -154,10 +154,8 @@ def _show_record(key: Mapping[str, str], because: AskedFor | None, *, as_json: b
         out.print(marked(" [bold]{}[/bold] tell of this {}\n", held, answer["record"]))
         _legend(answer, company_of(load_settings()).catalogue)
     if answer["key_retired"]:
-        out.print(
-            "[yellow]look after this[/yellow]: a token key was retired; what was tagged under it is not found by a"
-            " record's key"
-        )
+        missed = "a token key was retired; what was tagged under it is not found by a record's key"
+        out.print(marked("[yellow]look after this[/yellow]: {}", missed))
     for line in (*unjudged(answer), *beside(answer)):
         out.print(line)
 

@@ -21,6 +21,7 @@ from sinks.open import embedded_folder, open_sinks
 from sinks.ports.clocks import OwnerReader
 from sinks.ports.dead_letters import EVERY, Chosen, Coordinates, OpenLetters
 from sinks.ports.expiry import ExpiryReader
+from sinks.ports.facts import FactReader
 from sinks.ports.identity import ClaimReader
 from sinks.ports.lineage import BesideReader, IndexReader
 from sinks.ports.sinks import Sinks
@@ -38,6 +39,7 @@ from streams.identity.rekeyed import (
     RekeyedClocks,
     RekeyedExpiry,
     RekeyedExposed,
+    RekeyedFacts,
     RekeyedReader,
     RekeyedRecordKeys,
     Same,
@@ -63,6 +65,7 @@ class Answering:
     owners: OwnerReader | None = None
     same: Same | None = None
     breaches: BreachFinder | None = None
+    facts: FactReader | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -137,6 +140,7 @@ def answering_of(sinks: Sinks, settings: Settings) -> Answering:
         sinks.clocks,
         same,
         breach_finder(sinks, company, same, people, values),
+        RekeyedFacts(sinks.facts, same),
     )
 
 

@@ -213,6 +213,7 @@ def api(
             expiry=answering.expiry,
             owners=answering.owners,
             breaches=answering.breaches,
+            facts=answering.facts,
             reports=answering.sinks.reports,
             processed=answering.sinks.processed,
             mentions=mentions_in(answering.company.kinds),
