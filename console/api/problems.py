@@ -51,6 +51,7 @@ _FIELDS = frozenset(
     "since",
     "until",
     "against",
+    "broker",
     "check",
 }
 

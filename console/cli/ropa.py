@@ -14,7 +14,7 @@ from console.cli.options import Json
 from console.cli.show.output import marked, print_json, print_text, screen, shown, table
 from console.client import require
 from schemas.errors import InputError
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from streams.ropa.formats import FORMATS, LANGUAGES, Format
 from streams.ropa.words import WORDS
 
@@ -48,6 +48,12 @@ def ropa(
     until: Annotated[
         str | None, typer.Option("--until", metavar="DAY", help="Of events before that day.")
     ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            "--broker", metavar="HOST:PORT", help="Of openlineage: the address by which topics are named."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the records of processing activities (GDPR Art. 30) as they follow from the events that were observed.
@@ -60,7 +66,10 @@ def ropa(
     days = {"since": _day(since, "--since"), "until": _day(until, "--until")}
     asked = {name: day for name, day in days.items() if day is not None}
     _check(lang, format, out, diff, as_json=as_json)
-    with require(load_settings()) as client:
+    settings = load_settings()
+    if format is Format.OPENLINEAGE:
+        asked["broker"] = broker or _broker(settings)
+    with require(settings) as client:
         if diff is not None:
             found = client.ropa_difference({**asked, "against": diff.value})
         elif format is not None:
@@ -91,6 +100,13 @@ def _check(
         raise InputError(f"--format {format} is no text; name a file with --out")
     if out is not None and out.exists():
         raise InputError(f"{shown(out)} is there already; name a new file")
+
+
+def _broker(settings: Settings) -> str:
+    """The first address of the broker in force. Raises BrokerUnavailable."""
+    from console.wiring.run_file import broker
+
+    return broker(settings).bootstrap.split(",")[0].strip()
 
 
 def _write(written: bytes, out: Path | None) -> None:

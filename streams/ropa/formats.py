@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from schemas.company import Company
+from schemas.errors import InputError
 from streams.ropa.dpv import json_ld
 from streams.ropa.fideslang import manifest
+from streams.ropa.openlineage import lines
 from streams.ropa.page import page
 from streams.ropa.record import Record
 from streams.ropa.sheets import workbook
@@ -26,6 +28,16 @@ class Format(StrEnum):
     XLSX = "xlsx"
     DPV = "dpv"
     FIDESLANG = "fideslang"
+    OPENLINEAGE = "openlineage"
+
+
+@dataclass(frozen=True)
+class How:
+    """`lang`: one of LANGUAGES. `broker`: host:port by which the company's Kafka is known, for formats that name it."""
+
+    company: Company
+    lang: str = LANGUAGES[0]
+    broker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,24 +46,30 @@ class Written:
     terminal can show it."""
 
     media_type: str
-    write: Callable[[Record, Company, str], bytes]
+    write: Callable[[Record, How], bytes]
     text: bool = True
 
 
 FORMATS: Mapping[Format, Written] = {
     Format.JSON: Written(
-        "application/json", lambda record, company, lang: f"{record.model_dump_json(indent=2)}\n".encode()
+        "application/json", lambda record, how: f"{record.model_dump_json(indent=2)}\n".encode()
     ),
-    Format.HTML: Written("text/html", lambda record, company, lang: page(record, lang).encode()),
+    Format.HTML: Written("text/html", lambda record, how: page(record, how.lang).encode()),
     Format.XLSX: Written(
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        lambda record, company, lang: workbook(record, lang),
+        lambda record, how: workbook(record, how.lang),
         text=False,
     ),
-    Format.DPV: Written(
-        "application/ld+json", lambda record, company, lang: json_ld(record, company).encode()
-    ),
+    Format.DPV: Written("application/ld+json", lambda record, how: json_ld(record, how.company).encode()),
     Format.FIDESLANG: Written(
-        "application/yaml", lambda record, company, lang: manifest(record, company, lang).encode()
+        "application/yaml", lambda record, how: manifest(record, how.company, how.lang).encode()
     ),
+    Format.OPENLINEAGE: Written("application/x-ndjson", lambda record, how: _lineage(record, how).encode()),
 }
+
+
+def _lineage(record: Record, how: How) -> str:
+    """Raises InputError where the broker is not known."""
+    if how.broker is None:
+        raise InputError("OpenLineage names topics by their broker; give broker as HOST:PORT")
+    return lines(record, how.company, how.broker)

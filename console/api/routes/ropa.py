@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from console.api.problems import QUESTION_RESPONSES
 from console.api.protection.pool import Questions
@@ -13,12 +13,13 @@ from console.api.services import Services
 from console.bodies import ClockDay
 from schemas.errors import Unavailable
 from streams.ropa.asked import ProcessingRecords
-from streams.ropa.formats import FORMATS, Format, Language
+from streams.ropa.formats import FORMATS, Format, How, Language
 from streams.ropa.record import Against, Differences, Record
 
 _OTHER_FORMATS: dict[str, Any] = {
     item.media_type: {} for item in FORMATS.values() if item.media_type != "application/json"
 }
+Broker = Annotated[str, Query(pattern=r"^[A-Za-z0-9._-]{1,253}:\d{1,5}$")]
 
 
 def router(services: Services) -> APIRouter:
@@ -35,21 +36,23 @@ def router(services: Services) -> APIRouter:
         lang: Language = "nb",
         since: ClockDay | None = None,
         until: ClockDay | None = None,
+        broker: Broker | None = None,
     ) -> Response:
         """The records of processing of what happened from the day `since` on and before `until` (UTC).
 
-        `lang`: of the formats that have one; JSON says everything in both.
+        `lang`: of the formats that have one; JSON says everything in both. `broker`: host:port by which catalogues know
+        the company's Kafka, for OpenLineage.
         """
         records = _records(services)
 
-        def written() -> Response:
+        def answer() -> Response:
             made = records.record(services.clock(), since, until)
             note_of(request.state).size = len(made.activities)
-            how = FORMATS[format]
-            return Response(how.write(made, services.company, lang), media_type=how.media_type)
+            written = FORMATS[format].write(made, How(services.company, lang, broker))
+            return Response(written, media_type=FORMATS[format].media_type)
 
         pool: Questions = request.app.state.questions
-        return await pool.ask(request, written)
+        return await pool.ask(request, answer)
 
     @routes.get("/ropa/difference", response_model=Differences, responses=QUESTION_RESPONSES)
     async def difference(

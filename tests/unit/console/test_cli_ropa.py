@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from console.api.app import create_app
 from console.cli.main import app
+from streams.ropa.formats import FORMATS
 from tests.support.api import TOKEN, services
 from tests.support.asgi import InProcess
 from tests.support.company import model
@@ -73,6 +74,25 @@ def test_a_page_and_a_workbook_are_written(index: Index, tmp_path: Path) -> None
     assert xlsx.read_bytes().startswith(b"PK")
     assert "--out" in refused("--format", "xlsx")
     assert "cannot be written" in refused("--format", "xlsx", "--out", str(tmp_path / "no" / "ropa.xlsx"))
+
+
+def test_every_format_is_written_by_the_route_with_its_media_type(index: Index, tmp_path: Path) -> None:
+    """OpenLineage names topics by the broker, which whoever asks over HTTP has to say."""
+    for name in ("dpv", "fideslang"):
+        assert "customer" in called("--format", name).lower()
+    shown = called("--format", "openlineage", "--broker", "kafka.example:9092")
+    assert {json.loads(line)["producer"] for line in shown.splitlines()} == {"urn:innsyn:ropa"}
+    # Else by that of the running instance.
+    first = json.loads(called("--format", "openlineage").splitlines()[0])
+    assert first["dataset"]["namespace"].startswith("kafka://")
+    transport = InProcess(create_app(services(tmp_path / "keys", processed=index)))
+    with httpx.Client(transport=transport, base_url="http://api.test") as client:
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        for name, written in FORMATS.items():
+            answer = client.get("/v1/ropa", params={"format": name.value, "broker": "kafka.example:9092"})
+            assert answer.headers["content-type"].partition(";")[0] == written.media_type
+        assert client.get("/v1/ropa?format=openlineage").status_code == 422
+        assert client.get("/v1/ropa?format=openlineage&broker=nowhere").status_code == 422
 
 
 def test_days_are_handed_on(index: Index) -> None:
