@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.gdprbench.installation import Installation, Person
+from bench.gdprbench.installation import Installation, Person, about
 from bench.gdprbench.score import Score
 from tests.support.office import NOW
 
@@ -153,6 +153,8 @@ class SharedAddresses:
         with self.score.operation("ask_address_and_port", user) as done:
             answer = self.there.ask("/v1/identity", {"identifiers": [{**asked, "port": low}]})
             done.expect("resolution", answer["resolution"], "unique")
+            themselves = self.there.ask("/v1/identity", about(person(user)))
+            done.expect("whose it was", answer["subjects"], themselves["subjects"])
         with self.score.operation("ask_address_alone", user) as done:
             answer = self.there.ask("/v1/identity", {"identifiers": [asked]})
             done.expect("resolution", answer["resolution"], "ambiguous")
