@@ -67,6 +67,10 @@ class Questions(ABC):
             raise InputError("that is no id of a finding; `innsyn findings` lists them")
         return self._call("POST", f"/v1/findings/{finding}/{act}", body)
 
+    def promises(self) -> list[dict[str, Any]]:
+        """GET /v1/promises."""
+        return list(self._call("GET", "/v1/promises")["items"])
+
     def controls(self) -> list[dict[str, Any]]:
         """GET /v1/controls."""
         return list(self._call("GET", "/v1/controls")["items"])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -61,9 +61,11 @@ __all__ = [
     "Term",
     "Word",
     "load_catalogue",
+    "load_entries",
 ]
 
 FOLDER = "catalogue"
+_Entry = TypeVar("_Entry", bound=Entry)
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,6 +174,14 @@ def _load(folders: Sequence[Path]) -> Catalogue:
     return catalogue
 
 
+def load_entries(
+    file: str, model: type[_Entry], pattern: str, example: str, content: dict[str, Any]
+) -> dict[str, _Entry]:
+    """The entries of a file that is not part of the catalogue, read as those are. Errors: CatalogueError."""
+    section = _Section(file, file.removesuffix(".yaml"), model, pattern, example)
+    return {name: model.model_validate(entry) for name, entry in _section(section, content).items()}
+
+
 def _section(section: _Section, content: dict[str, Any]) -> Mapping[str, Any]:
     prefix = ""
     if section.file == _SECTIONED:
@@ -242,6 +252,8 @@ def _instead(given: str, allowed: Iterable[str]) -> str:
 def _cross_check(catalogue: Catalogue) -> None:
     for category in catalogue.categories.values():
         _check_revealed(category, catalogue)
+        _known("categories.yaml", f"{category.id}.only_for", category.only_for, catalogue.purposes)
+        _known("categories.yaml", f"{category.id}.only_from", category.only_from, catalogue.origins)
     for purpose in catalogue.purposes.values():
         _known("purposes.yaml", f"{purpose.id}.legal_bases", purpose.legal_bases, catalogue.legal_bases)
     check_kinds(catalogue.identifier_kinds)

@@ -3,7 +3,8 @@
 A company is a folder:
 
     company.yaml   name, controller, country, languages, time zone, DPO contact; `extends: model` to start from that one
-    catalogue/     categories, purposes, systems, retention rules ...: what it adds to, or changes of, what it extends
+    catalogue/     categories, purposes, systems, retention rules ...: what it adds to, or changes of, what it extends;
+                   promises.yaml: what its policy promises
     avro/          its records, with every committed version in `versions/`
     topics.yaml    its topics
     rights.yaml    how it carries requests of data subjects out
@@ -40,6 +41,8 @@ from schemas.identifiers import IdentifierKinds, identifier_kinds
 from schemas.layers import BASE, MODEL, read_mapping
 from schemas.own import is_own
 from schemas.phones import knows
+from schemas.promises import FILE as PROMISES
+from schemas.promises import Promise, load_promises
 from schemas.records import AVRO, EXAMPLES, load_examples, load_records
 from schemas.rights_rules import FILE as RIGHTS
 from schemas.rights_rules import RightsRules, load_rights_rules
@@ -129,10 +132,17 @@ class Company:
     topics: Mapping[str, Topic]
     contracts: Mapping[str, Contract]
     rights: RightsRules = field(default_factory=load_rights_rules)
+    promises: Mapping[str, Promise] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
         return self.layers[-1]
+
+    @property
+    def promises_file(self) -> Path | None:
+        """The register of its promises, None where it has none."""
+        files = (layer / catalogues.FOLDER / PROMISES for layer in reversed(self.layers))
+        return next((path for path in files if is_named(path)), None)
 
     @property
     def every_record(self) -> Mapping[str, RecordSchema]:
@@ -201,12 +211,13 @@ def _load(folder: Path) -> Company:
         topics = load_topics(*with_topics, catalogue=catalogue, records=records, contracts=contracts)
         _refuse_silent(records, topics)
         writers = known_writers(*avro)
+        promises = load_promises(layers)
     except CatalogueError as error:
         raise CatalogueError(_where(layers, error.file, error.key), error.key, error.mend) from None
     except SchemaError as error:
         raise type(error)(_where(layers, error.file, error.where), error.where, error.mend) from None
     rights = load_rights_rules(layers)
-    return Company(profile, layers, catalogue, records, writers, topics, contracts, rights)
+    return Company(profile, layers, catalogue, records, writers, topics, contracts, rights, promises)
 
 
 def _contracts(
@@ -258,7 +269,10 @@ def read_profile(folder: Path) -> Profile:
 
 def _refuse_strangers(folder: Path) -> None:
     """A misspelt file would be one that says nothing."""
-    files = {folder: (PROFILE, TOPICS, RIGHTS, STORY), folder / catalogues.FOLDER: catalogues.FILES}
+    files = {
+        folder: (PROFILE, TOPICS, RIGHTS, STORY),
+        folder / catalogues.FOLDER: (*catalogues.FILES, PROMISES),
+    }
     for where, known in files.items():
         for path in sorted(where.glob("*.y*ml")):
             if path.name not in known:

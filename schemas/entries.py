@@ -145,7 +145,8 @@ class Revealed(_Frozen):
 
 class Category(Term):
     """A data category. Sensitivity 1 ordinary, 2 heightened, 3 high; `fideslang[0]` is the main key, `dpv[0]` the main
-    term."""
+    term. `only_for`: the purposes it may serve alone, `only_from`: the origins it may come from alone; empty: any that
+    its records declare."""
 
     sensitivity: Annotated[StrictInt, Field(ge=1, le=3)]
     national_id: StrictBool = False
@@ -157,6 +158,8 @@ class Category(Term):
     dpv: DpvTerms = ()
     examples: Annotated[tuple[Text, ...], Field(min_length=1)]
     revealed: Revealed | None = None
+    only_for: tuple[Text, ...] = ()
+    only_from: tuple[Text, ...] = ()
 
 
 class Automated(_Frozen):

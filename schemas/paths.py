@@ -76,3 +76,18 @@ def tree(paths: Iterable[str]) -> Node:
             node = node.below.setdefault(step, Node())
         node.path = path
     return root
+
+
+def covers(node: Node, path: str) -> bool:
+    """Whether a contract with these places says something of the path, or of what it is a part of."""
+    try:
+        for step in steps(path):
+            below = node.items if step == ITEM else node.at(step)
+            if below is None:
+                return False
+            if below.path is not None:
+                return True
+            node = below
+    except ValueError:
+        pass
+    return False

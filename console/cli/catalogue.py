@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from console.cli.show.output import print_json, screen, table
-from console.wiring.company import company_of
+from console.wiring.company import company_of, refuse_promises_without_checks
 from schemas.catalogue import FOLDER, Catalogue, load_catalogue
 from schemas.company import PROFILE, layers_of
 from schemas.settings import load_settings
@@ -70,7 +70,9 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
 def _catalogue(folder: Path | None) -> Catalogue:
     """Of a company's folder, over what that company extends; any other folder has to be whole."""
     if folder is None:
-        return company_of(load_settings()).catalogue
+        company_in_force = company_of(load_settings())
+        refuse_promises_without_checks(company_in_force)
+        return company_in_force.catalogue
     company = folder.resolve().parent
     if not (company / PROFILE).is_file():
         return load_catalogue(folder)

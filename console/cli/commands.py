@@ -176,6 +176,11 @@ COMMANDS = {
         "Records of processing, from what was observed",
         "innsyn ropa --format html --lang en --out ropa.html",
     ),
+    "promises": Entry(
+        "console.cli.promises:promises",
+        "What the policy promises, and whether it is kept",
+        "innsyn promises --state broken",
+    ),
     "findings": Entry(
         "console.cli.findings:app", "What breaks a duty, and what was said of it", "innsyn findings --json"
     ),

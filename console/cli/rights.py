@@ -83,7 +83,7 @@ def _run(
     roles.append(Background("rights", carrying_out(make, service, settings, waits, book.turn), ended))
     roles.append(Background("refused", feed_dead_letters_indexed(connection, sinks), ended))
     feed = views_fed(sinks.views, company_of(settings), service.requests, now, ended)
-    controls = controls_run(sinks, settings, duties_desk(sinks, settings, service.requests), send, ended)
+    controls = controls_run(sinks, settings, duties_desk(sinks, settings, service), send, ended)
     roles += [feed, controls]
     mends = mended(sinks.upkeep, ended)
     roles.extend(role for role, _ in mends)

@@ -67,7 +67,7 @@ def serve() -> None:
                 recorder=audit,
                 doors=knocks,
                 book=log_book(settings, sinks, connection, send),
-                duties=duties_desk(sinks, settings, service.requests),
+                duties=duties_desk(sinks, settings, service),
                 approver_token=approver_token(settings),
             )
             health.watch("audit", audit.problems, every=1.0)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from console.health.health import Health
 from schemas.contracts import Contract
 from schemas.errors import Unavailable
-from schemas.paths import ITEM, Node, steps
+from schemas.paths import covers
 from sinks.ports.untagged import UntaggedField, UntaggedFields
 
 _EVERY_SECONDS = 30.0
@@ -26,7 +26,7 @@ def untagged_lines(fields: UntaggedFields, contracts: Mapping[str, Contract], no
         for item in fields.seen()
         if item.topic in contracts
         and now - item.last_seen < _TOLD_FOR
-        and not _names(contracts[item.topic].tree, item.path)
+        and not covers(contracts[item.topic].tree, item.path)
     ]
 
 
@@ -42,21 +42,6 @@ def watch_untagged(health: Health, fields: UntaggedFields, contracts: Mapping[st
 
     if contracts:
         health.watch("untagged fields", lines, every=_EVERY_SECONDS, notice=True)
-
-
-def _names(node: Node, path: str) -> bool:
-    """Whether a contract says something of the path, or of what it is a part of."""
-    try:
-        for step in steps(path):
-            below = node.items if step == ITEM else node.at(step)
-            if below is None:
-                return False
-            if below.path is not None:
-                return True
-            node = below
-    except ValueError:
-        pass
-    return False
 
 
 def _sentence(item: UntaggedField) -> str:

@@ -55,7 +55,8 @@ def folder_of(settings: Settings) -> Path | None:
 
 
 def keep_company(settings: Settings) -> None:
-    """Whose data lie in this home from now on."""
+    """Whose data lie in this home from now on. Raises CatalogueError where a promise names a check that is none."""
+    refuse_promises_without_checks(company_of(settings))
     folder = folder_of(settings)
     kept = {"name": company_of(settings).profile.name, "folder": str(folder.absolute()) if folder else None}
     # A home that cannot be written to holds nothing of anybody; a role that needs it says so itself.
@@ -65,12 +66,27 @@ def keep_company(settings: Settings) -> None:
 
 
 def whole_company(folder: Path | None) -> Company:
-    """The company of a folder, with what its topics say of log formats. Raises CatalogueError, SchemaError."""
+    """The company of a folder, with what its topics say of log formats and its promises of checks.
+
+    Raises CatalogueError, SchemaError.
+    """
     company = load_company(folder)
     demand_formats(company)
+    refuse_promises_without_checks(company)
     return company
+
+
+def refuse_promises_without_checks(company: Company) -> None:
+    """Raises CatalogueError for a promise that names a check that is none. At the start of each role, and where a
+    company is checked: the checks take a second to import, which other commands do without."""
+    from streams.duties.promises import refuse_unknown_checks
+    from streams.duties.registry import CHECKS
+
+    refuse_unknown_checks(company, CHECKS)
 
 
 @cache
 def _loaded(folder: Path | None) -> Company:
-    return whole_company(folder)
+    company = load_company(folder)
+    demand_formats(company)
+    return company

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -15,17 +15,27 @@ from console.wiring.company import company_of
 from console.wiring.processes import Background
 from schemas.settings import Settings
 from sinks.ports.findings import ControlLog, ControlRun, FindingLog
+from sinks.ports.lineage import Span
 from sinks.ports.sinks import Sinks
+from streams.duties.check import Looking
 from streams.duties.desk import Desk
 from streams.duties.looking import looking
 from streams.duties.registry import CHECKS
 from streams.duties.run import FAILED, Runner, due
 from streams.duties.telling import Send, tell
-from streams.identity.rekeyed import Same
+from streams.identity.rekeyed import RekeyedExpiry, Same
 from streams.rights.protocol.request import RequestState
 
 _LOOK_SECONDS = 30.0
 log = structlog.get_logger(__name__)
+
+
+class Requests(Protocol):
+    """What checks ask of rights, as `streams.rights.service.RightsService` answers it."""
+
+    def requests(self) -> Sequence[RequestState]: ...
+
+    def kept_spans(self) -> Sequence[Span]: ...
 
 
 class Controls:
@@ -68,15 +78,20 @@ class Controls:
         return runs
 
 
-def duties_desk(sinks: Sinks, settings: Settings, requests: Callable[[], Sequence[RequestState]]) -> Desk:
+def duties_desk(sinks: Sinks, settings: Settings, rights: Requests) -> Desk:
     """Findings and controls of an open index."""
     company = company_of(settings)
     calendar = company.catalogue.calendar
     same = Same(sinks.pairs, token_keys(sinks, settings).rotated)
     people = identities(sinks.claims, sinks.beside, company.catalogue, same)
-    look = partial(looking, sinks, company, people, requests)
+    expiry = RekeyedExpiry(sinks.expiry, same)
+
+    def look(moment: datetime) -> Looking:
+        asked = rights.requests, rights.kept_spans
+        return looking(sinks, company, people, *asked, CHECKS, moment, expiry)
+
     runner = Runner(CHECKS, look, sinks.findings, sinks.controls, now, calendar)
-    return Desk(CHECKS, sinks.findings, sinks.controls, runner, now, calendar)
+    return Desk(CHECKS, sinks.findings, sinks.controls, runner, now, calendar, company.promises)
 
 
 def controls_run(

@@ -148,7 +148,7 @@ def _opened(settings: Settings, connection: Connection, stack: ExitStack) -> _Pa
     rights = rights_service(settings, sinks, send)
     return _Parts(
         *(settings, connection, sinks, answering, rights),
-        duties=duties_desk(sinks, settings, rights.requests),
+        duties=duties_desk(sinks, settings, rights),
         send=send,
         book=log_book(settings, sinks, connection, send),
         registry=registry,

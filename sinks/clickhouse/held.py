@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.reader import ClickHouseReader
+from sinks.clickhouse.reader import ClickHouseReader, rows_of
 from sinks.clickhouse.values import Parameters, millis
 from sinks.ports.held import HeldRow, HeldTags
 
@@ -48,3 +48,24 @@ class ClickHouseHeld:
             token = bytes.fromhex(digits)
             found[int(tag_set)].append(HeldRow(str(topic), int(partition), int(offset), token, at))
         return found
+
+    def oldest_of(
+        self, tokens: Sequence[bytes], tag_sets: Sequence[int], since: datetime | None = None
+    ) -> Sequence[tuple[int, HeldRow]]:
+        if not tokens or not tag_sets:
+            return []
+        asked: Parameters = {"sets": list(tag_sets)}
+        where = "tag_set IN {sets:Array(UInt64)}"
+        if since is not None:
+            where += " AND event_time >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
+            asked["since"] = millis(since)
+        rows = self._index.query(
+            "SELECT tag_set, toString(topic) AS log, partition, offset, hex(token) AS digits, event_time"
+            f" FROM {rows_of(tokens, where, asked)}"
+            " ORDER BY digits, tag_set, event_time, log, partition, offset LIMIT 1 BY digits, tag_set",
+            asked,
+        )
+        return [
+            (int(tag_set), HeldRow(str(topic), int(partition), int(offset), bytes.fromhex(digits), at))
+            for tag_set, topic, partition, offset, digits, at in rows
+        ]

@@ -31,9 +31,22 @@ class MemoryHeld(MemoryState):
             for (token, topic, partition, offset, _), row in self.rows.items():
                 if row.tag_set in wanted and (before is None or row.event_time < before):
                     found[row.tag_set].append(HeldRow(topic, partition, offset, token, row.event_time))
-        return {
-            tag_set: sorted(rows, key=lambda row: (row.at, row.topic, row.partition, row.offset, row.token))[
-                :limit
+        return {tag_set: sorted(rows, key=_order)[:limit] for tag_set, rows in found.items()}
+
+    def oldest_of(
+        self, tokens: Sequence[bytes], tag_sets: Sequence[int], since: datetime | None = None
+    ) -> Sequence[tuple[int, HeldRow]]:
+        whose, wanted, found = set(tokens), set(tag_sets), dict[tuple[bytes, int], HeldRow]()
+        with self.lock:
+            rows = [
+                (row.tag_set, HeldRow(topic, partition, offset, token, row.event_time))
+                for (token, topic, partition, offset, _), row in self.rows.items()
+                if token in whose and row.tag_set in wanted and (since is None or row.event_time >= since)
             ]
-            for tag_set, rows in found.items()
-        }
+        for tag_set, row in sorted(rows, key=lambda item: _order(item[1])):
+            found.setdefault((row.token, tag_set), row)
+        return [(tag_set, found[token, tag_set]) for token, tag_set in sorted(found)]
+
+
+def _order(row: HeldRow) -> tuple[datetime, str, int, int, bytes]:
+    return row.at, row.topic, row.partition, row.offset, row.token

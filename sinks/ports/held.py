@@ -44,3 +44,9 @@ class HeldReader(Protocol):
 
         Oldest first, those of one moment by topic, partition, offset and token. One without such rows is left out.
         """
+
+    def oldest_of(
+        self, tokens: Sequence[bytes], tag_sets: Sequence[int], since: datetime | None = None
+    ) -> Sequence[tuple[int, HeldRow]]:
+        """The row of the oldest event of each of these tokens and tag sets, `since` then if it is given, with its tag
+        set; by token and tag set. Reads the rows of the tokens alone."""

@@ -7,18 +7,20 @@ clear: what it found is named by ids, topics and days, or by a token, and shown 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from schemas.company import Company
 from schemas.times import iso
+from sinks.ports.clocks import ClockIndex
 from sinks.ports.duties import DutyReader
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.findings import ControlLog
 from sinks.ports.held import HeldReader, HeldRow
+from sinks.ports.lineage import Span
 from sinks.ports.offsets import PARTITIONS, in_kafka
 from sinks.ports.untagged import UntaggedFields
 from streams.identity.identities import Identities
@@ -26,7 +28,7 @@ from streams.rights.protocol.request import RequestState
 
 MOST_EVIDENCE = 3
 """Events that are shown of one violation: enough to follow, and no list of people."""
-_KEY = re.compile(r"[A-Za-z0-9][\w.:/+>=-]{0,199}")
+_KEY = re.compile(r"[A-Za-z0-9][\w.:/+>=*\[\]-]{0,199}")
 
 
 class Verdict(StrEnum):
@@ -96,7 +98,7 @@ class Violation:
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
-            raise ValueError("the key of a violation is of letters, digits and . : / + > = - _ alone")
+            raise ValueError("the key of a violation is of letters, digits and . : / + > = * [ ] - _ alone")
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,11 @@ def not_observable(why: str) -> Checked:
 
 @dataclass(frozen=True)
 class Looking:
-    """With what a check looks. `now` is the moment of the run; `held`, `duties`, `expiry`, `untagged`, `controls` are
-    ports of the index; `identities` tells whose an identifier was; `requests()`: every rights request as it stands."""
+    """With what a check looks. `now`: the moment of the run. `held`, `duties`, `expiry`, `untagged`, `controls` and
+    `clocks` are ports of the index; `clocks` None: it says nothing of clocks. `identities` tells whose an identifier
+    was; `requests()`: every rights request as it stands; `kept()`: where the data lie of people whose data stay
+    although they ran out. `names`: of all checks that there are.
+    """
 
     company: Company
     now: datetime
@@ -134,7 +139,10 @@ class Looking:
     expiry: ExpiryReader
     untagged: UntaggedFields
     controls: ControlLog
-    requests: Callable[[], Sequence[RequestState]] = field(default=tuple)
+    clocks: ClockIndex | None = None
+    requests: Callable[[], Sequence[RequestState]] = tuple
+    kept: Callable[[], Sequence[Span]] = tuple
+    names: Collection[str] = ()
 
 
 @dataclass(frozen=True)

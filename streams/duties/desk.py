@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 
 from schemas.calendars import Calendar
 from schemas.errors import IndexUnavailable, InputError
+from schemas.promises import Promise
 from sinks.ports.findings import ControlLog, ControlRun, ControlStands, FindingEntry, FindingLog
 from streams.duties.check import Check
 from streams.duties.findings import Finding, Standing, accepted, explained, findings_of
+from streams.duties.promises import PromiseStands, promises_stand
 from streams.duties.run import Runner
 
 _TRIES = 5
@@ -36,8 +39,10 @@ class Desk:
         runner: Runner,
         clock: Callable[[], datetime],
         calendar: Calendar,
+        promises: Mapping[str, Promise] = MappingProxyType({}),
     ) -> None:
         self.checks = checks
+        self._promises = promises
         self.runner = runner
         self._findings = findings
         self._controls = controls
@@ -92,6 +97,11 @@ class Desk:
         for item in self.findings([Standing.OPEN]):
             counts[item.check] = counts.get(item.check, 0) + 1
         return [Control(check, stands.get(name), counts[name]) for name, check in sorted(self.checks.items())]
+
+    def promises(self) -> list[PromiseStands]:
+        """Every promise of the company, in the order of its file."""
+        stands = {item.last.check: item for item in self._controls.stands()}
+        return promises_stand(self._promises, stands, self.findings(), self.today)
 
     def run(self, names: Sequence[str] = ()) -> list[ControlRun]:
         """Run these checks now, all if none are named. Raises InputError."""

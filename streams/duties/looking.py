@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 
 from schemas.company import Company
+from sinks.ports.expiry import ExpiryReader
 from sinks.ports.held import HeldReader, HeldRow, HeldTags
+from sinks.ports.lineage import Span
 from sinks.ports.sinks import Sinks
 from streams.duties.check import Looking
 from streams.identity.identities import Identities
@@ -32,23 +34,35 @@ class HeldOnce:
     ) -> Mapping[int, Sequence[HeldRow]]:
         return self._reader.first_rows(tag_sets, limit, before) if tag_sets else {}
 
+    def oldest_of(
+        self, tokens: Sequence[bytes], tag_sets: Sequence[int], since: datetime | None = None
+    ) -> Sequence[tuple[int, HeldRow]]:
+        return self._reader.oldest_of(tokens, tag_sets, since)
+
 
 def looking(
     sinks: Sinks,
     company: Company,
     identities: Identities,
     requests: Callable[[], Sequence[RequestState]],
+    kept: Callable[[], Sequence[Span]],
+    names: Collection[str],
     now: datetime,
+    expiry: ExpiryReader | None = None,
 ) -> Looking:
-    """Of an open index, for the checks of one round."""
+    """Of an open index, for the checks of one round. `requests`, `kept`: asked once. `expiry`: instead of the index's
+    own, such as one that knows rotated keys."""
     return Looking(
         company=company,
         now=now,
         held=HeldOnce(sinks.held),
         duties=sinks.duties,
         identities=identities,
-        expiry=sinks.expiry,
+        expiry=expiry or sinks.expiry,
         untagged=sinks.untagged,
         controls=sinks.controls,
-        requests=requests,
+        clocks=sinks.clocks,
+        requests=cache(requests),
+        kept=cache(kept),
+        names=names,
     )

@@ -6,9 +6,29 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from streams.duties.check import Check
-from streams.duties.checks import consents, devices, disclosures, notices, retention
+from streams.duties.checks import (
+    consents,
+    controls,
+    declared,
+    devices,
+    disclosures,
+    fields,
+    measures,
+    notices,
+    origins,
+    people,
+    recipients,
+    requests,
+    retention,
+    unseen,
+    uses,
+)
 
-_SUBJECTS = (consents, devices, disclosures, notices, retention)
+# Whether all of them ran is looked at last.
+_SUBJECTS = (
+    *(uses, origins, recipients, measures, fields, retention, people, requests, declared),
+    *(consents, devices, disclosures, notices, unseen, controls),
+)
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {check.name: check for subject in _SUBJECTS for check in subject.CHECKS}

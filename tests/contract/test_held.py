@@ -54,6 +54,24 @@ def test_rows_at_and_after_the_bound_are_left_out(both: tuple[Index, HeldReader]
     assert not held.first_rows([WEB.id], before=moment(4))
 
 
+def test_the_oldest_row_of_each_token_and_tag_set_is_found(both: tuple[Index, HeldReader]) -> None:
+    """Of these alone, and since a moment where one is given."""
+    index, held = both
+    rows = [Row(1, 1, WEB, at=4), Row(1, 2, WEB, at=3), Row(1, 3, BILLS, at=9), Row(2, 4, WEB, at=5)]
+    index.write([*rows, Row(3, 5, WEB)])
+    found = held.oldest_of([token(2), token(1)], [WEB.id, BILLS.id])
+    assert {(row.token, tag_set, row.offset) for tag_set, row in found} == {
+        (token(1), WEB.id, 2),
+        (token(1), BILLS.id, 3),
+        (token(2), WEB.id, 4),
+    }
+    assert [row.token for _, row in found] == [token(1), token(1), token(2)]
+    later = held.oldest_of([token(1), token(2)], [WEB.id], since=moment(4))
+    assert [row.offset for _, row in later] == [1, 4]
+    assert not held.oldest_of([], [WEB.id])
+    assert not held.oldest_of([token(1)], [])
+
+
 def test_what_was_erased_is_in_neither(both: tuple[Index, HeldReader]) -> None:
     index, held = both
     index.write([Row(1, 1, WEB), Row(2, 2, BILLS)])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from schemas.promises import Promise
 from sinks.memory.findings import MemoryControls, MemoryFindings
 from sinks.ports.findings import ControlLog, FindingLog
 from streams.duties.check import Check, Checked, Evidence, Looking, Violation, judged
@@ -33,6 +34,7 @@ class Duties:
     findings: FindingLog = field(default_factory=MemoryFindings)
     controls: ControlLog = field(default_factory=MemoryControls)
     ran: list[str] = field(default_factory=list)
+    promises: Mapping[str, Promise] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks = {
@@ -40,7 +42,7 @@ class Duties:
         }
         calendar = model().catalogue.calendar
         runner = Runner(checks, Watched().looking, self.findings, self.controls, self.clock, calendar)
-        self.desk = Desk(checks, self.findings, self.controls, runner, self.clock, calendar)
+        self.desk = Desk(checks, self.findings, self.controls, runner, self.clock, calendar, self.promises)
 
     def clock(self) -> datetime:
         self.now += timedelta(milliseconds=1)

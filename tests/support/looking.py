@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.company import Company
 from sinks.memory.sinks import memory_sinks
+from sinks.ports.lineage import Span
 from sinks.ports.sinks import Sinks
 from streams.duties.check import Checked, Looking
 from streams.duties.findings import Finding, changes, findings_of
@@ -28,6 +29,7 @@ class Watched:
     company: Company = field(default_factory=model)
     sinks: Sinks = field(default_factory=memory_sinks)
     requests: Sequence[RequestState] = ()
+    kept: Sequence[Span] = ()
 
     def __post_init__(self) -> None:
         self._putting = Putting(self.company, self.sinks.writer())
@@ -41,7 +43,8 @@ class Watched:
 
     def looking(self, now: datetime = NOW) -> Looking:
         identities = Identities(self.sinks.claims, self.company.catalogue.identity_sources)
-        return looking(self.sinks, self.company, identities, lambda: self.requests, now)
+        asked = lambda: self.requests, lambda: self.kept
+        return looking(self.sinks, self.company, identities, *asked, CHECKS, now)
 
     def check(self, name: str, now: datetime = NOW) -> Checked:
         return CHECKS[name].run(self.looking(now))

@@ -18,8 +18,10 @@ from console.api.services import Services
 from schemas.errors import Unavailable
 from schemas.ids import is_id
 from sinks.ports.findings import ControlRun
+from streams.duties.check import Verdict
 from streams.duties.desk import Control, Desk
 from streams.duties.findings import Finding, Standing
+from streams.duties.promises import PromiseStands
 
 MOST = 10_000
 _APPROVER = (
@@ -99,6 +101,41 @@ class RunsShown(BaseModel):
     items: list[RunShown]
 
 
+class TextShown(BaseModel):
+    """What the policy says, and what that is in English."""
+
+    nb: str
+    en: str
+
+
+class CheckOfPromise(BaseModel):
+    """What one check says of a promise, since when, and why it is not observable."""
+
+    check: str
+    verdict: Verdict
+    since: datetime | None
+    why: str | None
+
+
+class PromiseShown(BaseModel):
+    """A promise: `verdict` is kept where all of its checks say so, broken where one does, else not observable. `line`:
+    of the policy. `findings`: of its checks, without those that are mended; `open`: how many nobody has explained or
+    accepted."""
+
+    promise: str
+    line: int
+    text: TextShown
+    verdict: Verdict
+    since: datetime | None
+    checks: list[CheckOfPromise]
+    findings: list[FindingShown]
+    open: int
+
+
+class PromisesShown(BaseModel):
+    items: list[PromiseShown]
+
+
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["duties"])
     approver = caller_name(services.approver_token) if services.approver_token else None
@@ -129,6 +166,14 @@ def router(services: Services) -> APIRouter:
         if approver is not None and request.state.caller != approver:
             raise HTTPException(HTTPStatus.FORBIDDEN, _APPROVER)
         return _shown(desk.accept(finding, body.reason, request.state.caller, body.until), desk.today)
+
+    @routes.get("/promises", response_model=PromisesShown)
+    def promises(request: Request) -> dict[str, Any]:
+        """What the company's policy promises, and whether it is kept, by what was observed."""
+        desk = _desk(services)
+        found = desk.promises()
+        note_of(request.state).size = len(found)
+        return {"items": [_promise(item, desk.today) for item in found]}
 
     @routes.get("/controls", response_model=ControlsShown)
     def controls(request: Request) -> dict[str, Any]:
@@ -204,4 +249,20 @@ def _control(control: Control) -> dict[str, Any]:
         "last": None if stands is None else _run(stands.last),
         "since": None if stands is None else stands.since,
         "open": control.open,
+    }
+
+
+def _promise(stands: PromiseStands, today: date) -> dict[str, Any]:
+    return {
+        "promise": stands.promise.id,
+        "line": stands.promise.line,
+        "text": {"nb": stands.promise.name.nb, "en": stands.promise.name.en},
+        "verdict": stands.verdict,
+        "since": stands.since,
+        "checks": [
+            {"check": item.check, "verdict": item.verdict, "since": item.since, "why": item.why or None}
+            for item in stands.checks
+        ],
+        "findings": [_shown(item, today) for item in stands.findings],
+        "open": stands.open,
     }

@@ -10,6 +10,7 @@ import pytest
 
 from console.api.protection.doors import caller_name
 from console.api.protection.recorder import Recorder
+from schemas.promises import Promise
 from sinks.memory.audit import MemoryAudit
 from sinks.ports.audit import Looked
 from tests.support.api import services
@@ -21,9 +22,14 @@ __all__ = ["home", "quiet"]
 APPROVER = "the token of whoever approves, long enough"
 
 
+def promise(name: str, *checks: str) -> Promise:
+    said = {"nb": "Alt slettes.", "en": "All goes."}
+    return Promise.model_validate({"id": name, "name": said, "line": 1, "checks": checks, "certainty": ["D"]})
+
+
 @pytest.fixture
 def duties() -> Duties:
-    made = Duties()
+    made = Duties(promises={"R1": promise("R1", "first"), "R2": promise("R2", "second")})
     made.breaks("first", "a", "b")
     made.says["second"] = ValueError("not shown")
     return made
@@ -107,6 +113,24 @@ def test_only_the_approver_accepts(duties: Duties, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("INNSYN_API_TOKEN", APPROVER)
     status, out, _ = run(*words)
     assert (status, out.strip()) == (0, f"{first_id(duties)} is accepted until 2026-06-30")
+
+
+def test_promises_are_shown_with_what_breaks_them(duties: Duties) -> None:
+    """In a table, as CSV and JSON; one of them with its checks and where to look."""
+    assert "not observable" in run("promises")[1]
+    duties.desk.run()
+    out = " ".join(run("promises")[1].split())
+    for said in ("R1", "All goes.", "It has no rule. (and 1 more)", "0 kept, 1 broken, 1 not observable"):
+        assert said in out, said
+    one = " ".join(run("promises", "R1")[1].split())
+    for said in ("line 1: «Alt slettes.»", "first", "web.visits/3/17", first_id(duties)):
+        assert said in one, said
+    assert "R2" not in one
+    assert run("promises", "--csv")[1].splitlines()[1].startswith("R1,1,All goes.,broken,2026-06-01T08:00")
+    (broken,) = json.loads(run("promises", "--json", "--state", "broken")[1])["items"]
+    assert (broken["promise"], broken["open"], broken["checks"][0]["verdict"]) == ("R1", 2, "broken")
+    status, _, err = run("promises", "R99")
+    assert (status, "no promise of that id" in err) == (2, True)
 
 
 def test_what_cannot_be_is_refused_without_repeating_it(duties: Duties) -> None:

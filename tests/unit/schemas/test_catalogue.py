@@ -211,6 +211,12 @@ BROKEN = {
     "a word of no policy": (
         "proofs.yaml", "erasure: named, certainty", "erasure: told, certainty", "holder.erasure", ["'by_hand'"],
     ),
+    "purpose that a category may serve alone": (
+        "categories.yaml", "only_for: [P-VERIFY,", "only_for: [P-VERFY,", "C-02.only_for.0", ["P-VERIFY"],
+    ),
+    "origin that a category may have alone": (
+        "categories.yaml", "only_from: [external_channel", "only_from: [social", "C-14.only_from.0", ["auto_generated"],
+    ),
     "bad id": ("categories.yaml", "C-30:", "C-3:", "C-3", ["C-01"]),
     "unknown letter": ("purposes.yaml", "[b]", "[g]", "P-CONTRACT.legal_bases.0", ["'g'", "'a', 'b'"]),
     "basis that is gone": (

@@ -1,0 +1,145 @@
+"""Checks over fields, time, people, the company and the checks themselves: broken by one thing, and mended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from schemas.company import load_company
+from sinks.ports.findings import ControlRun
+from sinks.ports.lineage import ROW_SCHEMA, LineageBatch, Span
+from streams.duties.check import Evidence, Verdict
+from streams.duties.checks.controls import NAME
+from streams.duties.checks.unseen import CHECKS as UNSEEN
+from streams.duties.findings import Standing
+from streams.duties.registry import CHECKS
+from tests.support.company import model
+from tests.support.index import NOW, Row, Said, clock_table, moment, token
+from tests.support.looking import Watched
+from tests.support.stories import CARRIER
+from tests.unit.duties.test_tag_checks import of
+
+DAY = 86_400_000
+"""In milliseconds."""
+
+
+def test_a_field_that_no_contract_names_breaks_it_until_it_is_named_or_comes_no_more() -> None:
+    watched = Watched(company=load_company(CARRIER))
+    topic = next(iter(watched.company.contracts))
+    assert watched.check("untagged_fields").verdict is Verdict.KEPT
+    watched.sinks.untagged.note({topic: ["neighbour.phone"]}, NOW)
+    (found,) = watched.run("untagged_fields")
+    assert (found.key, found.since) == (f"{topic}/neighbour.phone", NOW)
+    assert found.evidence == (Evidence(note=f"contracts/{topic}.yaml"),)
+    named = next(path for path in watched.company.contracts[topic].tree.below)
+    watched.sinks.untagged.note({topic: [named]}, NOW)
+    assert len(watched.run("untagged_fields")) == 1
+    watched.sinks.untagged.forget(topic, ["neighbour.phone"])
+    assert [item.standing for item in watched.run("untagged_fields")] == [Standing.MENDED]
+    watched.sinks.untagged.note({topic: ["neighbour.phone"]}, NOW)
+    assert watched.run("untagged_fields")[0].standing is Standing.OPEN
+    later = NOW + timedelta(days=7)
+    assert [item.standing for item in watched.run("untagged_fields", later)] == [Standing.MENDED]
+
+
+def test_what_stands_a_week_past_its_term_breaks_it_until_it_is_gone() -> None:
+    """Ninety days of a web visit (T30), and a week in which a run of retention may take it."""
+    watched, web = Watched(), of("web.visits")
+    watched.write(Row(1, 1, web, at=-96 * DAY), Row(2, 2, web))
+    assert watched.check("past_term").verdict is Verdict.KEPT
+    watched.write(Row(3, 3, web, at=-98 * DAY))
+    (found,) = watched.run("past_term")
+    assert found.key == "web/T30/C-21+C-22+C-23"
+    assert found.evidence[0] == Evidence("web.visits", 0, 3, token(3).hex(), moment(-98 * DAY))
+    assert found.since.date() == (moment(-98 * DAY) + timedelta(days=90)).date()
+    watched.sinks.eraser.forget([Span(token(3))], {web.id: None})
+    assert [item.standing for item in watched.run("past_term")] == [Standing.MENDED]
+
+
+def test_what_is_kept_by_a_request_or_an_order_is_not_past_its_term() -> None:
+    watched, web = Watched(), of("web.visits")
+    watched.write(Row(3, 3, web, at=-98 * DAY))
+    watched.kept = (Span(token(3)),)
+    assert watched.check("past_term").verdict is Verdict.KEPT
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_stands_past_the_end_of_the_last_contract_breaks_it_until_it_is_gone(kept: bool) -> None:
+    """The national id at the end of the contract (T12), and a week; somebody who is a customer again has a contract."""
+    watched, register = Watched(), of("crm.customers")
+    rows = [Row(number, number, register, at=-400 * DAY) for number in (1, 2, 3)]
+    watched.write(*rows)
+    said = [
+        Said(1, 11, started=-120 * DAY, at=-120 * DAY),
+        Said(2, 12, started=-120 * DAY, at=-120 * DAY),
+        Said(2, 13, started=None, at=-10 * DAY, thing=8),
+        Said(3, 14, started=-6 * DAY, at=-6 * DAY),
+    ]
+    batch = LineageBatch(ROW_SCHEMA.empty_table(), clocks=clock_table(said), key_id="k1")
+    watched.sinks.writer().write(batch, lambda: NOW)
+    watched.kept = (Span(token(1)),) if kept else ()
+    found = watched.run("past_term_after_contract")
+    if kept:
+        assert found == []
+        return
+    assert [item.key for item in found] == [f"crm/{token(1).hex()}"]
+    assert found[0].evidence == (Evidence("crm.customers", 0, 1, token(1).hex(), moment(-400 * DAY)),)
+    ended = model().catalogue.calendar.day(moment(-120 * DAY))
+    assert model().catalogue.calendar.day(found[0].since) - ended == timedelta(days=1)
+    watched.sinks.eraser.forget([Span(token(1))], {register.id: None})
+    assert [item.standing for item in watched.run("past_term_after_contract")] == [Standing.MENDED]
+
+
+def test_a_contact_that_nobody_can_use_breaks_it() -> None:
+    watched = Watched()
+    assert watched.check("dpo_reachable").verdict is Verdict.KEPT
+    profile = watched.company.profile.model_copy(update={"dpo_contact": "ask at the desk"})
+    watched.company = replace(watched.company, profile=profile)
+    (found,) = watched.run("dpo_reachable")
+    assert (found.key, found.evidence) == ("dpo_contact", (Evidence(note="company.yaml"),))
+    watched.company = model()
+    assert [item.standing for item in watched.run("dpo_reachable")] == [Standing.MENDED]
+
+
+def test_checks_that_fail_or_do_not_run_break_it_until_they_run() -> None:
+    watched = Watched()
+
+    def ran(name: str, verdict: str = "kept", hours: int = 0) -> None:
+        begun = NOW - timedelta(hours=hours)
+        watched.sinks.controls.store(ControlRun(name, begun, begun, verdict))
+
+    for name in CHECKS:
+        ran(name, hours=25)
+    assert watched.check(NAME).verdict is Verdict.KEPT
+    ran("past_term", "failed", hours=1)
+    late = NOW + timedelta(hours=1)
+    assert {item.key for item in watched.check(NAME).violations} == {"past_term"}
+    assert {item.key for item in watched.run(NAME, late)} == {*CHECKS} - {NAME}
+    for name in CHECKS:
+        ran(name)
+    assert {item.standing for item in watched.run(NAME, late)} == {Standing.MENDED}
+
+
+def test_a_check_that_never_ran_breaks_it() -> None:
+    assert {item.key for item in Watched().check(NAME).violations} == {*CHECKS} - {NAME}
+
+
+@pytest.mark.parametrize("name", [item.name for item in UNSEEN] + ["necessity_said"])
+def test_what_nothing_shows_is_never_kept(name: str) -> None:
+    """Whatever is held; and what is missing is said."""
+    watched = Watched()
+    watched.write(Row(1, 1, of("web.visits")), Row(2, 2, of("crm.customers")))
+    checked = watched.check(name)
+    assert checked.verdict is Verdict.NOT_OBSERVABLE
+    assert checked.why.endswith(".")
+
+
+def test_a_check_has_a_name_a_title_and_a_citation() -> None:
+    for name, check in CHECKS.items():
+        assert name == check.name
+        assert name.isidentifier()
+        assert name == name.lower()
+        assert check.title.endswith(".")
+        assert check.citation

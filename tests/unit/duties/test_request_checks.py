@@ -1,0 +1,121 @@
+"""Checks over rights requests: in time, by every system, by one clock, and an objection respected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from schemas.times import iso
+from schemas.vocabulary import CommandState, Right
+from sinks.ports.lineage import Span
+from streams.duties.check import Evidence, Verdict
+from streams.duties.findings import Standing
+from streams.rights.protocol.command import Command
+from streams.rights.protocol.deadlines import due_at
+from streams.rights.protocol.request import RequestState, State
+from streams.rights.protocol.scope import Scope
+from tests.support.index import NOW, Row, moment, token
+from tests.support.looking import Watched
+from tests.unit.duties.test_tag_checks import of
+
+DAY = timedelta(days=1)
+
+
+def request(type: Right, days: int = 0, **other: object) -> RequestState:
+    """One that came in so many days ago."""
+    received = NOW - days * DAY
+    made = RequestState("r-1", type.value, "letter", received, due_at(received))
+    return replace(made, **other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("right", [Right.ACCESS, Right.ERASURE, Right.RECTIFICATION])
+def test_a_request_that_is_late_breaks_it_until_it_is_answered(right: Right) -> None:
+    watched, name = Watched(), f"{right}_overdue"
+    assert watched.check(name).verdict is Verdict.NOT_OBSERVABLE
+    watched.requests = [request(right, 20)]
+    assert watched.check(name).verdict is Verdict.KEPT
+    watched.requests = [request(right, 40)]
+    (found,) = watched.run(name)
+    assert (found.key, found.evidence) == ("r-1", (Evidence(note="request r-1"),))
+    assert found.since.date() <= (due_at(NOW - 40 * DAY) + DAY)
+    watched.requests = [request(right, 40, state=State.COMPLETED, completed_at=NOW)]
+    assert [item.standing for item in watched.run(name)] == [Standing.MENDED]
+
+
+@pytest.mark.parametrize("state", [CommandState.SENT, CommandState.ACCEPTED, CommandState.FAILED])
+def test_a_system_that_does_not_answer_breaks_it_until_it_does(state: CommandState) -> None:
+    watched = Watched()
+
+    def told(days: int, state: CommandState) -> None:
+        command = Command(
+            "r-1/crm", "crm", state, attempt=1, sent_at=iso(NOW - days * DAY), planned=1, erased=1
+        )
+        watched.requests = [request(Right.ERASURE, 10, commands={"r-1/crm": command})]
+
+    assert watched.check("commands_unanswered").verdict is Verdict.NOT_OBSERVABLE
+    told(6, state)
+    assert watched.check("commands_unanswered").verdict is Verdict.KEPT
+    told(8, state)
+    (found,) = watched.run("commands_unanswered")
+    assert (found.key, found.since) == ("r-1/crm", NOW - DAY)
+    told(8, CommandState.DONE)
+    assert [item.standing for item in watched.run("commands_unanswered")] == [Standing.MENDED]
+
+
+def test_a_deadline_that_the_law_does_not_count_breaks_it_until_it_is_right() -> None:
+    watched = Watched()
+    assert watched.check("one_clock").verdict is Verdict.NOT_OBSERVABLE
+    watched.requests = [request(Right.ACCESS, 3, more=1, due=due_at(NOW - 3 * DAY, more=1))]
+    assert watched.check("one_clock").verdict is Verdict.KEPT
+    watched.requests = [request(Right.ACCESS, 3, due=date(2027, 1, 1))]
+    (found,) = watched.run("one_clock")
+    assert (found.key, found.since) == ("r-1", NOW - 3 * DAY)
+    watched.requests = [request(Right.ACCESS, 3)]
+    assert [item.standing for item in watched.run("one_clock")] == [Standing.MENDED]
+    watched.requests = [request(Right.ACCESS, 3, channel="")]
+    assert watched.check("one_clock").verdict is Verdict.BROKEN
+
+
+def test_use_after_an_objection_breaks_it_until_it_is_erased() -> None:
+    """By the place of the event; what came before, serves another purpose as well, or is somebody else's, does not."""
+    watched, web = Watched(), of("web.visits")
+    both = replace(web, purposes=("P-WEB", "P-SECURITY"))
+    alone = replace(web, purposes=("P-WEB",), legal_basis={"P-WEB": "f"})
+    assert watched.check("used_after_objection").verdict is Verdict.NOT_OBSERVABLE
+    watched.requests = [
+        request(
+            Right.OBJECTION,
+            5,
+            state=State.COMPLETED,
+            completed_at=moment(0),
+            subjects=frozenset([token(1).hex()]),
+            scope=Scope(("P-WEB",)),
+        )
+    ]
+    watched.write(Row(1, 1, alone, at=-1), Row(1, 2, both, at=5), Row(2, 3, alone, at=5))
+    assert watched.check("used_after_objection").verdict is Verdict.KEPT
+    watched.write(Row(1, 4, alone, at=7))
+    (found,) = watched.run("used_after_objection")
+    assert (found.key, found.since) == ("r-1/web.visits", moment(7))
+    assert found.evidence[0] == Evidence("web.visits", 0, 4, token(1).hex(), moment(7))
+    watched.sinks.eraser.forget([Span(token(1))], {alone.id: None})
+    assert [item.standing for item in watched.run("used_after_objection")] == [Standing.MENDED]
+
+
+def test_an_objection_to_everything_reaches_what_rests_on_interests_alone() -> None:
+    watched, web = Watched(), of("web.visits")
+    watched.requests = [
+        request(
+            Right.OBJECTION,
+            5,
+            state=State.COMPLETED,
+            completed_at=moment(0),
+            subjects=frozenset([token(1).hex()]),
+        )
+    ]
+    watched.write(Row(1, 1, of("crm.customers"), at=3))
+    assert watched.check("used_after_objection").verdict is Verdict.KEPT
+    watched.write(Row(1, 2, web, at=3))
+    assert watched.check("used_after_objection").verdict is Verdict.BROKEN
