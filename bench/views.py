@@ -26,6 +26,7 @@ from schemas.tags import tag_set
 from schemas.tokens import TOKEN_BYTES
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.migrate import migrate, migrations
+from sinks.clickhouse.processed import ClickHouseProcessed
 from sinks.clickhouse.reports import ClickHouseReports
 from sinks.clickhouse.views_fed import ClickHouseViewTables
 from sinks.clickhouse.writer import ClickHouseWriter
@@ -34,6 +35,7 @@ from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
 from sinks.ports.offsets import OffsetRange
 from sinks.ports.reports import Aggregate, Dimension
 from sinks.ports.views import RequestRow
+from streams.ropa.asked import ProcessingRecords
 
 Ints = npt.NDArray[np.int64]
 
@@ -158,14 +160,17 @@ def _beside(index: ClickHouse, writer: ClickHouseWriter, names: list[str], follo
 
 
 def measure(index: ClickHouse, repeat: int) -> dict[str, Any]:
-    """Seconds by the clock and of processor time (all threads) of each view as a whole, medians; and of a count by two
-    dimensions. `count_held`: what feeds v_expiry."""
+    """Seconds by the clock and of processor time (all threads) of each view as a whole, medians; of a count by two
+    dimensions, and of the records of processing. `count_held`: what feeds v_expiry."""
     names = [item.name.removeprefix("views/") for item in migrations() if item.view]
     asked: dict[str, Callable[[], object]] = {
         name: partial(index.query, f"SELECT * FROM {name}") for name in names if name not in _BY_TOKEN
     }
     by = Aggregate((Dimension.PURPOSE, Dimension.SYSTEM))
     asked["aggregate by purpose, system"] = partial(ClickHouseReports(index).aggregate, by)
+    asked["records of processing"] = partial(
+        ProcessingRecords(ClickHouseProcessed(index), load_company()).record, _NOW
+    )
     found = {name: _median(question, repeat) for name, question in sorted(asked.items())}
     zone = load_company().catalogue.calendar.zone.key
     return {

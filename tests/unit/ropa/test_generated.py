@@ -89,9 +89,14 @@ def test_limits_of_erasure_have_their_rule_and_citation() -> None:
 
 
 def test_what_a_text_alone_reveals_serves_what_the_catalogue_says_of_it() -> None:
-    """Illness in a chat is an entry of customer service, by the rule of its own, marked as special and as of texts."""
-    chats = [replace(tags, detected=("C-31",)) for tags in of_topic(model(), "support.chats")]
+    """Illness in a chat is an entry of customer service, by the rule of its own, marked as special and as of texts; an
+    address in it is one of administration."""
+    chats = [replace(tags, detected=("C-01", "C-31")) for tags in of_topic(model(), "support.chats")]
     record = made(model(), chats)
+    contact = activity(record, "P-ADMIN")
+    assert [(item.id, item.in_texts_alone) for item in contact.categories] == [("C-01", True)]
+    assert [basis.id for basis in contact.legal_bases] == ["b"]
+    assert "C-01" not in {item.id for item in activity(record, "P-SUPPORT").categories}
     found = {
         item.id: category
         for item in record.activities
