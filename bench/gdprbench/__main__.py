@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from bench.gdprbench.decisions import Decisions
 from bench.gdprbench.erasures import Holds, Replays
 from bench.gdprbench.installation import Installation
 from bench.gdprbench.network import LateIdentity, SharedAddresses
@@ -19,12 +20,14 @@ from bench.gdprbench.score import Score, table
 from bench.gdprbench.users import MIXES, Users, records_by_consent
 
 ADDITIONS: Mapping[
-    str, Callable[[Installation, Score, int, int], LateIdentity | SharedAddresses | Holds | Replays]
+    str,
+    Callable[[Installation, Score, int, int], LateIdentity | SharedAddresses | Holds | Replays | Decisions],
 ] = {
     "late-identity": LateIdentity,
     "shared-address": SharedAddresses,
     "holds": Holds,
     "replay": Replays,
+    "decisions": Decisions,
 }
 ALL = (*MIXES, *ADDITIONS)
 

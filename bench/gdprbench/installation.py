@@ -90,6 +90,7 @@ class Installation:
             clock=lambda: office.now,
             company=office.service._company,
             recorder=Recorder(audit),
+            facts=index.facts,
             breaches=BreachFinder(
                 index.exposed, index.claims, people, _Nobody(), office.service._company, tuple
             ),

@@ -3,7 +3,8 @@
 A record is an event about a user in a system of record and in the index; its purpose is that of its schema. To change
 data is a further event, to change metadata is to withdraw the consent to a purpose, to delete is an erasure with a job
 that answers at once. To delete by expiry is a retention run: it takes what is too old of all users. Mixes of GDPRBench
-at 94d399c (its `src/workloads`), the regulator's of the paper (PVLDB 13(7), 2020), of which the driver has a part.
+at 94d399c (its `src/workloads`), which has the reads of the regulator's alone (46 per cent): the rest is logs and
+verification, as its paper has it (PVLDB 13(7), 2020).
 """
 
 from __future__ import annotations
