@@ -16,6 +16,8 @@ from console.client import require
 from schemas.errors import InputError
 from schemas.settings import Settings, load_settings
 from streams.ropa.formats import FORMATS, LANGUAGES, Format
+from streams.ropa.record import Difference
+from streams.ropa.said import difference
 from streams.ropa.words import WORDS
 
 if TYPE_CHECKING:
@@ -156,15 +158,7 @@ def _show_differences(found: Mapping[str, Any], lang: str) -> None:
     else:
         rows = table(*(words[name] for name in ("side", "kind", "activity", "value", "last_day")))
         for item in found["items"]:
-            name = item["value"]["name"][lang]
-            value = name if name == item["value"]["id"] else f"{item['value']['id']} {name}"
-            rows.add_row(
-                words["again"] if item["side"] == "new" and item["before"] else words[item["side"]],
-                words[f"kind_{item['kind']}"],
-                shown(item["purpose"]["name"][lang]) if item["purpose"] else "–",
-                shown(value),
-                item["last_day"] or "–",
-            )
+            rows.add_row(*map(shown, difference(Difference.model_validate(item), lang)))
         out.print(rows)
     for limit in found["known_limits"]:
         out.print(marked(" [dim]{}[/dim]", limit[lang]))

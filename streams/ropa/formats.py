@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, get_args
@@ -13,7 +13,7 @@ from streams.ropa.dpv import json_ld
 from streams.ropa.fideslang import manifest
 from streams.ropa.openlineage import lines
 from streams.ropa.page import page
-from streams.ropa.record import Record
+from streams.ropa.record import Differences, Record
 from streams.ropa.sheets import workbook
 
 Language = Literal["nb", "en"]
@@ -33,32 +33,38 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class How:
-    """`lang`: one of LANGUAGES. `broker`: host:port by which the company's Kafka is known, for formats that name it."""
+    """`lang`: one of LANGUAGES. `broker`: host:port by which the company's Kafka is known, for formats that name it.
+    `differences`: for those that people read."""
 
     company: Company
     lang: str = LANGUAGES[0]
     broker: str | None = None
+    differences: Sequence[Differences] = ()
 
 
 @dataclass(frozen=True)
 class Written:
     """How a record is written: its media type, and the bytes, in a language where the format has one. `text`: a
-    terminal can show it."""
+    terminal can show it; `compared`: with the differences."""
 
     media_type: str
     write: Callable[[Record, How], bytes]
     text: bool = True
+    compared: bool = False
 
 
 FORMATS: Mapping[Format, Written] = {
     Format.JSON: Written(
         "application/json", lambda record, how: f"{record.model_dump_json(indent=2)}\n".encode()
     ),
-    Format.HTML: Written("text/html", lambda record, how: page(record, how.lang).encode()),
+    Format.HTML: Written(
+        "text/html", lambda record, how: page(record, how.lang, how.differences).encode(), compared=True
+    ),
     Format.XLSX: Written(
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        lambda record, how: workbook(record, how.lang),
+        lambda record, how: workbook(record, how.lang, how.differences),
         text=False,
+        compared=True,
     ),
     Format.DPV: Written("application/ld+json", lambda record, how: json_ld(record, how.company).encode()),
     Format.FIDESLANG: Written(

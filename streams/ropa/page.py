@@ -7,7 +7,7 @@ from html import escape
 
 from streams.answers.page import document, named_values
 from streams.ropa import said
-from streams.ropa.record import Activity, Record
+from streams.ropa.record import Activity, Differences, Record
 from streams.ropa.words import WORDS
 
 _STYLE = (
@@ -22,7 +22,7 @@ _STYLE = (
 )
 
 
-def page(record: Record, lang: str) -> str:
+def page(record: Record, lang: str, differences: Iterable[Differences] = ()) -> str:
     """The whole page. `lang`: one of `streams.ropa.formats.LANGUAGES`."""
     words = WORDS[lang]
     body = [
@@ -33,6 +33,7 @@ def page(record: Record, lang: str) -> str:
         _summary(record.activities, lang) if record.activities else f"<p>{escape(words['nothing'])}</p>",
         f"<h2>{escape(words['limits'])}</h2>",
         _listed(said.in_lang(item, lang) for item in record.known_limits),
+        *(_differences(item, lang) for item in differences),
         *(_activity(item, lang) for item in record.activities),
     ]
     return document(words["title"], body, lang, _STYLE)
@@ -53,6 +54,15 @@ def _summary(activities: Iterable[Activity], lang: str) -> str:
     ]
     heads = ("purpose", "basis", "category", "system", "people_head", "events_head")
     return _table([words[head].capitalize() for head in heads], rows, numbers=2)
+
+
+def _differences(found: Differences, lang: str) -> str:
+    words = WORDS[lang]
+    rows = [[escape(cell) for cell in said.difference(item, lang)] for item in found.items]
+    heads = [words[name].capitalize() for name in ("side", "kind", "activity", "value", "last_day")]
+    shown = _table(heads, rows) if rows else f"<p>{escape(words['no_difference'])}</p>"
+    limits = _listed(said.in_lang(item, lang) for item in found.known_limits)
+    return f"<h2>{escape(words[f'against_{found.against}'])}</h2>\n{shown}\n{limits}"
 
 
 def _activity(item: Activity, lang: str) -> str:

@@ -9,6 +9,7 @@ from streams.ropa.record import (
     Activity,
     CategoryOfData,
     DeclaredRecipient,
+    Difference,
     Limit,
     Named,
     Record,
@@ -101,6 +102,14 @@ def measures(item: Activity, lang: str) -> list[str]:
     ]
     without = [system.id for system in item.systems if not system.measured]
     return [*said, *([f"{words['no_measures']} {', '.join(without)}"] if without else [])]
+
+
+def difference(item: Difference, lang: str) -> tuple[str, str, str, str, str]:
+    """On which side it is, what it is, of which purpose, its word, and the last day of its events."""
+    words = WORDS[lang]
+    side = words["again"] if item.side == "new" and item.before else words[item.side]
+    purpose = in_lang(item.purpose.name, lang) if item.purpose else "–"
+    return side, words[f"kind_{item.kind}"], purpose, word(item.value, lang), item.last_day or "–"
 
 
 def source(item: SourceOfData, lang: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
 from streams.ropa import said
-from streams.ropa.record import Activity, Record
+from streams.ropa.record import Activity, Differences, Record
 from streams.ropa.words import WORDS
 
 Cell = str | int
@@ -19,7 +19,7 @@ _BORDERED = {"valign": "top", "border": 1}
 _AS_TEXT = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 
 
-def workbook(record: Record, lang: str) -> bytes:
+def workbook(record: Record, lang: str, differences: Iterable[Differences] = ()) -> bytes:
     """The file. `lang`: one of `streams.ropa.formats.LANGUAGES`."""
     # Nothing else that a command line loads needs it.
     import xlsxwriter
@@ -33,7 +33,7 @@ def workbook(record: Record, lang: str) -> bytes:
         "text": book.add_format({**_BORDERED, "text_wrap": True}),
         "number": book.add_format({**_BORDERED, "num_format": "#,##0"}),
     }
-    for name, heads, rows in _sheets(record, lang):
+    for name, heads, rows in chain(_sheets(record, lang), _compared(differences, lang)):
         sheet = book.add_worksheet(name)
         _fill(sheet, heads, [*rows], looks)
         sheet.set_header(f"&L{words['title']}&R{record.controller.name.replace('&', '&&')}")
@@ -98,6 +98,16 @@ def _sheets(record: Record, lang: str) -> Iterator[tuple[str, list[str], Iterato
             for cells in rows(item, lang)
         )
         yield words[name], [words[column] for column in ("purpose", *columns)], parts
+
+
+def _compared(
+    differences: Iterable[Differences], lang: str
+) -> Iterator[tuple[str, list[str], Iterator[Sequence[Cell]]]]:
+    """A sheet for each comparison, named by what it is with."""
+    words = WORDS[lang]
+    heads = [words[name] for name in ("side", "kind", "activity", "value", "last_day")]
+    for found in differences:
+        yield words[f"sheet_{found.against}"], heads, (said.difference(item, lang) for item in found.items)
 
 
 def _categories(item: Activity, lang: str) -> Iterator[Sequence[Cell]]:

@@ -41,14 +41,18 @@ def router(services: Services) -> APIRouter:
         """The records of processing of what happened from the day `since` on and before `until` (UTC).
 
         `lang`: of the formats that have one; JSON says everything in both. `broker`: host:port by which catalogues know
-        the company's Kafka, for OpenLineage.
+        the company's Kafka, for OpenLineage. A page and a workbook have the differences to what is declared and to the
+        month before as well.
         """
         records = _records(services)
 
         def answer() -> Response:
-            made = records.record(services.clock(), since, until)
+            now, compared = services.clock(), list[Differences]()
+            made = records.record(now, since, until)
+            if FORMATS[format].compared:
+                compared = [records.against_declared(now, since, until), records.against_month(now, until)]
             note_of(request.state).size = len(made.activities)
-            written = FORMATS[format].write(made, How(services.company, lang, broker))
+            written = FORMATS[format].write(made, How(services.company, lang, broker, compared))
             return Response(written, media_type=FORMATS[format].media_type)
 
         pool: Questions = request.app.state.questions

@@ -69,7 +69,7 @@ def test_a_page_and_a_workbook_are_written(index: Index, tmp_path: Path) -> None
     html, xlsx = tmp_path / "ropa.html", tmp_path / "ropa.xlsx"
     called("--format", "html", "--lang", "en", "--out", str(html))
     assert "Records of processing activities" in html.read_text("utf-8")
-    assert "Protokoll" in called("--format", "html")
+    assert "Forskjell fra det som er oppgitt" in called("--format", "html")
     called("--format", "xlsx", "--out", str(xlsx))
     assert xlsx.read_bytes().startswith(b"PK")
     assert "--out" in refused("--format", "xlsx")

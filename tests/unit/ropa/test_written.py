@@ -13,13 +13,14 @@ import pytest
 
 from schemas.company import Company, load_company
 from schemas.entries import Name
+from streams.ropa.asked import ProcessingRecords
 from streams.ropa.formats import LANGUAGES
 from streams.ropa.page import page
 from streams.ropa.record import Record
 from streams.ropa.sheets import workbook
 from streams.ropa.words import WORDS
 from tests.support.company import model
-from tests.support.ropa import MINIMAL_COMPANY, all_declared, made
+from tests.support.ropa import MINIMAL_COMPANY, NOW, Index, all_declared, made, seen
 
 COMPANIES = [model(), load_company(MINIMAL_COMPANY)]
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -130,6 +131,30 @@ def test_the_workbook_has_a_row_for_each_activity_with_every_point(company: Comp
     first = found[words["summary"]]
     assert [words["controller"], record.controller.name] in first
     assert len([row for row in first if row[0] == words["limits"]]) == len(record.known_limits)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_differences_stand_on_the_page_and_in_sheets_of_their_own(lang: str) -> None:
+    """Each with what it is of; where there is none, that is told."""
+    company, words = model(), WORDS[lang]
+    records = ProcessingRecords(
+        Index(company, [seen(item) for item in all_declared(company, but=["tv.viewings"])]), company
+    )
+    compared = [records.against_declared(NOW), records.against_month(NOW)]
+    record = records.record(NOW)
+    text = text_of(page(record, lang, compared))
+    assert {words["against_declared"], words["against_month"]} <= {
+        item for item in words.values() if item in text
+    }
+    assert "tv.viewings TvViewing" in text
+    found = sheets(workbook(record, lang, compared))
+    assert [words["declared_only"], words["kind_record"], "–", "tv.viewings TvViewing", "–"] in found[
+        words["sheet_declared"]
+    ]
+    assert all(row[0] == words["new"] for row in found[words["sheet_month"]][1:])
+    assert len(found[words["sheet_month"]]) == 1 + len(compared[1].items)
+    none = ProcessingRecords(Index(company, [seen(item) for item in all_declared(company)]), company)
+    assert words["no_difference"] in text_of(page(record, lang, [none.against_declared(NOW)]))
 
 
 def test_every_word_is_in_both_languages() -> None:
