@@ -12,6 +12,7 @@ from streams.duties.checks import (
     declared,
     devices,
     disclosures,
+    drift,
     fields,
     measures,
     notices,
@@ -27,7 +28,7 @@ from streams.duties.checks import (
 # Whether all of them ran is looked at last.
 _SUBJECTS = (
     *(uses, origins, recipients, measures, fields, retention, people, requests, declared),
-    *(consents, devices, disclosures, notices, unseen, controls),
+    *(consents, devices, disclosures, notices, drift, unseen, controls),
 )
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
