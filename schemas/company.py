@@ -4,7 +4,7 @@ A company is a folder:
 
     company.yaml   name, controller, country, languages, time zone, DPO contact; `extends: model` to start from that one
     catalogue/     categories, purposes, systems, retention rules ...: what it adds to, or changes of, what it extends;
-                   promises.yaml: what its policy promises
+                   promises.yaml: what its policy promises; notices.yaml, agreements.yaml: texts it shows, agreements
     avro/          its records, with every committed version in `versions/`
     topics.yaml    its topics
     rights.yaml    how it carries requests of data subjects out
@@ -28,6 +28,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from schemas import catalogue as catalogues
+from schemas.agreements import FILE as AGREEMENTS
+from schemas.agreements import Agreement, load_agreements
 from schemas.annotations import RecordSchema
 from schemas.calendars import Calendar
 from schemas.catalogue import Catalogue, load_catalogue
@@ -39,6 +41,8 @@ from schemas.errors import CatalogueError, SchemaError
 from schemas.files import is_named, read_utf8
 from schemas.identifiers import IdentifierKinds, identifier_kinds
 from schemas.layers import BASE, MODEL, read_mapping
+from schemas.notices import FILE as NOTICES
+from schemas.notices import Notice, load_notices
 from schemas.own import is_own
 from schemas.phones import knows
 from schemas.promises import FILE as PROMISES
@@ -133,6 +137,8 @@ class Company:
     contracts: Mapping[str, Contract]
     rights: RightsRules = field(default_factory=load_rights_rules)
     promises: Mapping[str, Promise] = field(default_factory=dict)
+    notices: Mapping[str, Notice] = field(default_factory=dict)
+    agreements: Mapping[str, Agreement] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -212,12 +218,14 @@ def _load(folder: Path) -> Company:
         _refuse_silent(records, topics)
         writers = known_writers(*avro)
         promises = load_promises(layers)
+        notices, agreements = load_notices(layers, catalogue), load_agreements(layers, catalogue)
     except CatalogueError as error:
         raise CatalogueError(_where(layers, error.file, error.key), error.key, error.mend) from None
     except SchemaError as error:
         raise type(error)(_where(layers, error.file, error.where), error.where, error.mend) from None
     rights = load_rights_rules(layers)
-    return Company(profile, layers, catalogue, records, writers, topics, contracts, rights, promises)
+    registers = promises, notices, agreements
+    return Company(profile, layers, catalogue, records, writers, topics, contracts, rights, *registers)
 
 
 def _contracts(
@@ -271,7 +279,7 @@ def _refuse_strangers(folder: Path) -> None:
     """A misspelt file would be one that says nothing."""
     files = {
         folder: (PROFILE, TOPICS, RIGHTS, STORY),
-        folder / catalogues.FOLDER: (*catalogues.FILES, PROMISES),
+        folder / catalogues.FOLDER: (*catalogues.FILES, PROMISES, NOTICES, AGREEMENTS),
     }
     for where, known in files.items():
         for path in sorted(where.glob("*.y*ml")):

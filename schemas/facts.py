@@ -91,9 +91,10 @@ class FactWords:
 NO_WORDS = FactWords()
 
 
-def fact_words(catalogue: Catalogue) -> FactWords:
-    """Those of a company."""
+def fact_words(catalogue: Catalogue, versions: Collection[str] = ()) -> FactWords:
+    """Those of a company. `versions`: ids of the texts that it shows people."""
     return FactWords(
+        versions=frozenset(versions),
         purposes=frozenset(catalogue.purposes),
         categories=frozenset(catalogue.categories),
         recipients=frozenset(catalogue.recipients),

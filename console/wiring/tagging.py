@@ -115,7 +115,7 @@ def made_tagger(tokenizer: Tokenizer, company: Company, ring: Keyring | None) ->
         catalogue.placeholders,
         Scanner(company.kinds, load_recognisers()),
         ring,
-        fact_words(catalogue),
+        fact_words(catalogue, company.notices),
     )
 
 

@@ -28,16 +28,21 @@ class ClickHouseHeld:
         return sorted(found, key=lambda item: (item.tags.topic, item.tags.record, item.tags.id))
 
     def first_rows(
-        self, tag_sets: Sequence[int], limit: int = 3, before: datetime | None = None
+        self,
+        tag_sets: Sequence[int],
+        limit: int = 3,
+        before: datetime | None = None,
+        since: datetime | None = None,
     ) -> Mapping[int, Sequence[HeldRow]]:
         found = defaultdict[int, list[HeldRow]](list)
         if not tag_sets:
             return found
         asked: Parameters = {"sets": list(tag_sets), "limit": limit}
         bound = ""
-        if before is not None:
-            bound = " AND event_time < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"
-            asked["before"] = millis(before)
+        for name, moment, sign in (("before", before, "<"), ("since", since, ">=")):
+            if moment is not None:
+                bound += f" AND event_time {sign} fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC')"
+                asked[name] = millis(moment)
         rows = self._index.query(
             "SELECT tag_set, toString(topic) AS log, partition, offset, hex(token) AS digits, event_time"
             f" FROM lineage FINAL WHERE tag_set IN {{sets:Array(UInt64)}}{bound}"

@@ -24,12 +24,16 @@ class MemoryHeld(MemoryState):
         return sorted(found, key=lambda item: (item.tags.topic, item.tags.record, item.tags.id))
 
     def first_rows(
-        self, tag_sets: Sequence[int], limit: int = 3, before: datetime | None = None
+        self,
+        tag_sets: Sequence[int],
+        limit: int = 3,
+        before: datetime | None = None,
+        since: datetime | None = None,
     ) -> Mapping[int, Sequence[HeldRow]]:
         wanted, found = set(tag_sets), defaultdict[int, list[HeldRow]](list)
         with self.lock:
             for (token, topic, partition, offset, _), row in self.rows.items():
-                if row.tag_set in wanted and (before is None or row.event_time < before):
+                if row.tag_set in wanted and _within(row.event_time, since, before):
                     found[row.tag_set].append(HeldRow(topic, partition, offset, token, row.event_time))
         return {tag_set: sorted(rows, key=_order)[:limit] for tag_set, rows in found.items()}
 
@@ -50,3 +54,7 @@ class MemoryHeld(MemoryState):
 
 def _order(row: HeldRow) -> tuple[datetime, str, int, int, bytes]:
     return row.at, row.topic, row.partition, row.offset, row.token
+
+
+def _within(at: datetime, since: datetime | None, before: datetime | None) -> bool:
+    return (since is None or at >= since) and (before is None or at < before)

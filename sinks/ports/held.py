@@ -38,9 +38,14 @@ class HeldReader(Protocol):
         """Every tag set with rows, by topic, record and id; those of different token keys apart."""
 
     def first_rows(
-        self, tag_sets: Sequence[int], limit: int = 3, before: datetime | None = None
+        self,
+        tag_sets: Sequence[int],
+        limit: int = 3,
+        before: datetime | None = None,
+        since: datetime | None = None,
     ) -> Mapping[int, Sequence[HeldRow]]:
-        """Of each of these tag sets the rows of the oldest events, at most `limit`; `before`: of events before then.
+        """Of each of these tag sets the rows of the oldest events, at most `limit`; `since`: of
+        events from then on; `before`: of events before then.
 
         Oldest first, those of one moment by topic, partition, offset and token. One without such rows is left out.
         """

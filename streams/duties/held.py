@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from schemas.tags import TagSet
-from sinks.ports.held import HeldTags
+from sinks.ports.held import HeldRow, HeldTags
 from streams.duties.check import MOST_EVIDENCE, Checked, Looking, Violation, event, judged
+from streams.duties.periods import Period
 
 Wrong = tuple[str, str]
 """Key and sentence of a violation."""
@@ -40,4 +42,34 @@ def by_tags(looking: Looking, wrong: Callable[[TagSet], Iterable[Wrong]]) -> Che
                 evidence=tuple(map(event, shown[:MOST_EVIDENCE])),
             )
         )
+    return judged(len(held), violations)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Periods in which something that the events of a tag set need was missing: key and sentence of the violation."""
+
+    key: str
+    says: str
+    held: HeldTags
+    periods: Sequence[Period]
+
+
+def by_periods(looking: Looking, wrong: Callable[[HeldTags], Iterable[Missing]]) -> Checked:
+    """As `by_tags`, of events of certain periods alone: where none lies in them, nothing is wrong."""
+    held = looking.held.held()
+    found = defaultdict[str, list[HeldRow]](list)
+    says: dict[str, str] = {}
+    for item in held:
+        for missing in wrong(item):
+            for since, before in missing.periods:
+                rows = looking.held.first_rows([item.tags.id], MOST_EVIDENCE, before, since)
+                found[missing.key] += rows.get(item.tags.id, ())
+            says.setdefault(missing.key, missing.says)
+    violations = []
+    for key, of in found.items():
+        if of:
+            shown = sorted(of, key=lambda row: (row.at, row.topic, row.partition, row.offset, row.token))
+            evidence = tuple(map(event, shown[:MOST_EVIDENCE]))
+            violations.append(Violation(key=key, says=says[key], since=shown[0].at, evidence=evidence))
     return judged(len(held), violations)

@@ -30,9 +30,13 @@ class HeldOnce:
         return self._held
 
     def first_rows(
-        self, tag_sets: Sequence[int], limit: int = 3, before: datetime | None = None
+        self,
+        tag_sets: Sequence[int],
+        limit: int = 3,
+        before: datetime | None = None,
+        since: datetime | None = None,
     ) -> Mapping[int, Sequence[HeldRow]]:
-        return self._reader.first_rows(tag_sets, limit, before) if tag_sets else {}
+        return self._reader.first_rows(tag_sets, limit, before, since) if tag_sets else {}
 
     def oldest_of(
         self, tokens: Sequence[bytes], tag_sets: Sequence[int], since: datetime | None = None

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from streams.duties.check import Check
 from streams.duties.checks import (
+    agreements,
     consents,
     controls,
     declared,
@@ -16,6 +17,7 @@ from streams.duties.checks import (
     fields,
     measures,
     notices,
+    notices_in_force,
     origins,
     people,
     recipients,
@@ -28,7 +30,7 @@ from streams.duties.checks import (
 # Whether all of them ran is looked at last.
 _SUBJECTS = (
     *(uses, origins, recipients, measures, fields, retention, people, requests, declared),
-    *(consents, devices, disclosures, notices, drift, unseen, controls),
+    *(consents, devices, disclosures, notices, notices_in_force, agreements, drift, unseen, controls),
 )
 
 CHECKS: Mapping[str, Check] = MappingProxyType(

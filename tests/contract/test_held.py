@@ -52,6 +52,9 @@ def test_rows_at_and_after_the_bound_are_left_out(both: tuple[Index, HeldReader]
     found = held.first_rows([WEB.id], before=moment(5))
     assert [row.offset for row in found[WEB.id]] == [1]
     assert not held.first_rows([WEB.id], before=moment(4))
+    found = held.first_rows([WEB.id], before=moment(6), since=moment(5))
+    assert [row.offset for row in found[WEB.id]] == [2]
+    assert not held.first_rows([WEB.id], since=moment(6))
 
 
 def test_the_oldest_row_of_each_token_and_tag_set_is_found(both: tuple[Index, HeldReader]) -> None:

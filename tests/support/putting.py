@@ -27,7 +27,7 @@ class Putting:
 
     def __init__(self, company: Company, writer: IndexWriter) -> None:
         catalogue = company.catalogue
-        words = fact_words(catalogue)
+        words = fact_words(catalogue, company.notices)
         tagger = Tagger(TOKENIZER, catalogue.version, company.kinds, catalogue.placeholders, words=words)
         expected = {topic.name: topic.record for topic in company.topics.values() if topic.tagged}
         schemas = WriterSchemas(company.writers, catalogue)

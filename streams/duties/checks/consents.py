@@ -13,7 +13,17 @@ import pyarrow as pa
 from schemas.counted import counted
 from schemas.tags import TagSet
 from sinks.ports.held import HeldRow
-from streams.duties.check import MOST_EVIDENCE, Check, Checked, Looking, Violation, event, judged
+from streams.duties.check import (
+    MOST_EVIDENCE,
+    Check,
+    Checked,
+    Looking,
+    Violation,
+    event,
+    judged,
+    not_observable,
+)
+from streams.duties.periods import period
 from streams.duties.whose import subjects
 
 _BASIS = "a"
@@ -49,6 +59,42 @@ def without_consent(looking: Looking) -> Checked:
             of = tags[row["tag_set"]]
             found[of.topic, of.record, row["purpose"], said].append((owner, row))
     return judged(len(tags), [_violation(place, each) for place, each in found.items()])
+
+
+def unproven(looking: Looking) -> Checked:
+    """Consents on a text that nobody knows, that was not in force then, or that names no such purpose."""
+    if not looking.company.notices:
+        return not_observable(
+            "The company's folder has no catalogue/notices.yaml, so no text is known that a consent is given on."
+        )
+    calendar = looking.company.catalogue.calendar
+    texts = {
+        name: (item, period(item.valid_from, item.valid_until, calendar))
+        for name, item in looking.company.notices.items()
+    }
+    given = [row for row in looking.duties.facts_of_all("consent").to_pylist() if row["says"] == _GIVEN]
+    found = defaultdict[str, list[Mapping[str, Any]]](list)
+    for row in sorted(
+        given, key=lambda row: (row["event_time"], row["topic"], row["partition"], row["offset"])
+    ):
+        text, name = texts.get(row["version"]), row["version"] or "none"
+        for purpose in row["about"]:
+            if text is None or purpose not in text[0].purposes:
+                found[f"{name}/{purpose}"].append(row)
+            elif not text[1][0] <= row["event_time"].replace(tzinfo=UTC) < text[1][1]:
+                found[f"{name}/out_of_force"].append(row)
+    return judged(
+        len(given),
+        [
+            Violation(
+                key=key,
+                says=f"{counted(len(rows), 'consent')} on a text that does not prove it: {key}.",
+                since=rows[0]["event_time"].replace(tzinfo=UTC),
+                evidence=tuple(event(_row({**row, "who": row["token"]})) for row in rows[:MOST_EVIDENCE]),
+            )
+            for key, rows in found.items()
+        ],
+    )
 
 
 def decided(decisions: Sequence[tuple[datetime, int, str]], at: datetime) -> str:
@@ -96,5 +142,11 @@ CHECKS = (
         "What rests on consent happened while whoever it is about consented to it.",
         "GDPR Art. 6(1)(a), 7(3)",
         without_consent,
+    ),
+    Check(
+        "consents_provable",
+        "Each consent was given on a text that is known, was in force and named the purpose.",
+        "GDPR Art. 7(1)",
+        unproven,
     ),
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
-from schemas.catalogue import Catalogue
+from schemas.agreements import AGREED
+from schemas.company import Company
 from schemas.counted import counted
 from schemas.facts import UNKNOWN
 from sinks.ports.held import HeldRow
@@ -21,20 +22,21 @@ from streams.duties.check import (
     judged,
     not_observable,
 )
+from streams.duties.periods import period
 
 Wrong = tuple[str, str]
 """Key of a violation, and what is wrong, as the end of a sentence."""
-Rule = Callable[[Mapping[str, Any], Catalogue], Iterable[Wrong]]
+Rule = Callable[[Mapping[str, Any], Company], Iterable[Wrong]]
 _NONE = (
     "No event says that data were given to anybody: no record or contract of the company has a fact `disclosure`"
     " (docs/contracts.md)."
 )
 
 
-def unfounded(row: Mapping[str, Any], catalogue: Catalogue) -> Iterable[Wrong]:
+def unfounded(row: Mapping[str, Any], company: Company) -> Iterable[Wrong]:
     """What a disclosure lacks. `row`: as `sinks.ports.facts.FACT_SCHEMA`. Pure."""
     to = row["recipient"] or "nobody"
-    known = catalogue.recipients.get(row["recipient"])
+    known = company.catalogue.recipients.get(row["recipient"])
     if known is None:
         yield f"{to}/recipient", f"without a recipient of the catalogue ({to})"
     if row["instrument"] in ("", UNKNOWN):
@@ -44,6 +46,11 @@ def unfounded(row: Mapping[str, Any], catalogue: Catalogue) -> Iterable[Wrong]:
             f"{to}/{row['instrument']}",
             f"to {to} on {row['instrument']}, where the catalogue has {known.instrument}",
         )
+    elif known is not None and row["instrument"] in AGREED:
+        at = row["event_time"].replace(tzinfo=UTC)
+        for category in row["about"]:
+            if not covered(company, known.id, category, at):
+                yield f"{to}/{category}", f"to {to} of {category}, which no agreement of that time covers"
     if not row["about"] or UNKNOWN in row["about"]:
         yield (
             f"{to}/categories",
@@ -53,7 +60,18 @@ def unfounded(row: Mapping[str, Any], catalogue: Catalogue) -> Iterable[Wrong]:
         yield f"{to}/basis", f"to {to} without a provision or agreement"
 
 
-def without_an_agreement(row: Mapping[str, Any], _: Catalogue) -> Iterable[Wrong]:
+def covered(company: Company, recipient: str, category: str, at: datetime) -> bool:
+    """Whether an agreement with the recipient covered the category at a moment. Pure."""
+    calendar = company.catalogue.calendar
+    return any(
+        since <= at < until
+        for item in company.agreements.values()
+        if item.recipient == recipient and category in item.categories
+        for since, until in [period(item.valid_from, item.valid_until, calendar)]
+    )
+
+
+def without_an_agreement(row: Mapping[str, Any], _: Company) -> Iterable[Wrong]:
     """What breaks the literal promise that every recipient has a data processing agreement. Pure."""
     if row["instrument"] != "dpa":
         to, rests = row["recipient"] or "nobody", row["instrument"] or "nothing"
@@ -76,7 +94,7 @@ def _by(rule: Rule) -> Callable[[Looking], Checked]:
         found = defaultdict[str, list[Mapping[str, Any]]](list)
         says: dict[str, str] = {}
         for row in sorted(told.values(), key=_order):
-            for key, wrong in rule(row, looking.company.catalogue):
+            for key, wrong in rule(row, looking.company):
                 found[key].append(row)
                 says.setdefault(key, wrong)
         return judged(len(told), [_violation(key, says[key], rows) for key, rows in found.items()])

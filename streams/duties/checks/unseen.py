@@ -9,24 +9,6 @@ from streams.duties.check import Check, Checked, Looking, not_observable
 
 _UNSEEN = (
     (
-        "notice_in_force",
-        "Every event falls under the version of the privacy notice that was in force at its time.",
-        "GDPR Art. 13, 14",
-        "No versions of the privacy notice with the days on which they were in force are known.",
-    ),
-    (
-        "voluntary_notice",
-        "Nobody gives voluntary data without having been told that they are voluntary.",
-        "GDPR Art. 13(2)(e)",
-        "No event is matched with the notice that was shown when voluntary data were collected.",
-    ),
-    (
-        "notice_names_purpose",
-        "What is collected serves the purposes that the notice named.",
-        "GDPR Art. 5(1)(b), 13(1)(c)",
-        "No notice is known with the purposes that it names.",
-    ),
-    (
         "categories_of_products",
         "Only data that belong to a product of the customer are held.",
         "GDPR Art. 5(1)(c)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from tests.support.putting import TOKENIZER
 FOUNDED, AGREED = "disclosures_founded", "recipients_under_agreement"
 KARI = "100007"
 AT = NOW - timedelta(days=10)
+LONG_AGO = datetime(2015, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -64,6 +65,19 @@ def test_one_event_that_lacks_something_breaks_it_and_its_deletion_mends_it(
     assert watched.check(FOUNDED).verdict is Verdict.KEPT
 
 
+@pytest.mark.parametrize(
+    ("given", "key"), [({"categories": ["C-17"]}, "C-17"), ({"disclosed_at": LONG_AGO}, "C-21")]
+)
+def test_what_no_agreement_of_the_time_covers_breaks_it(
+    watched: Watched, given: dict[str, Any], key: str
+) -> None:
+    """Another category than was agreed, and a day before the agreement."""
+    agreed = {"recipient_class": "cloud_provider", "instrument": "dpa", "categories": ["C-21"]}
+    watched.put("privacy.disclosures", disclosed(**agreed), disclosed(**(agreed | given)))
+    (found,) = watched.run(FOUNDED)
+    assert (found.key, found.evidence[0].offset) == (f"cloud_provider/{key}", 1)
+
+
 def test_no_word_of_an_event_is_in_what_a_check_says(watched: Watched) -> None:
     """A producer may write a name where an id belongs."""
     watched.put(
@@ -76,7 +90,7 @@ def test_the_promise_of_an_agreement_with_everybody_is_broken_by_the_police(watc
     """What the law allows breaks what the policy says literally; that is shown and not hidden."""
     watched.put(
         "privacy.disclosures",
-        disclosed(recipient_class="cloud_provider", instrument="dpa"),
+        disclosed(recipient_class="cloud_provider", instrument="dpa", categories=["C-21"]),
         disclosed(disclosed_at=AT + timedelta(days=1)),
     )
     assert watched.check(FOUNDED).verdict is Verdict.KEPT

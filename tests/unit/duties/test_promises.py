@@ -42,8 +42,9 @@ def test_every_promise_has_a_check_that_there_is() -> None:
 
 
 def test_every_check_proves_a_promise() -> None:
-    """None is there for nothing."""
-    assert {name for item in model().promises.values() for name in item.checks} == {*CHECKS}
+    """None is there for nothing, but for news, which breaks no promise."""
+    bound = {name for item in model().promises.values() for name in item.checks}
+    assert {*CHECKS} - bound == {"new_combinations"}
 
 
 def test_a_company_brings_its_own_promises_or_none(tmp_path: Path) -> None:
