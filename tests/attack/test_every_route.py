@@ -36,7 +36,10 @@ from sinks.clickhouse.claims import ClickHouseClaims
 from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.dead_letters import ClickHouseDeadLetters
 from sinks.clickhouse.expiry import ClickHouseExpiry
+from sinks.clickhouse.exposed import ClickHouseExposed
+from sinks.clickhouse.facts import ClickHouseFacts
 from sinks.clickhouse.findings import ClickHouseControls, ClickHouseFindings
+from sinks.clickhouse.identifiers import ClickHouseIdentifiers
 from sinks.clickhouse.preservation import ClickHousePreservation
 from sinks.clickhouse.processed import ClickHouseProcessed
 from sinks.clickhouse.reader import ClickHouseReader
@@ -45,9 +48,11 @@ from sinks.clickhouse.writer import ClickHouseWriter
 from sinks.ports.audit import AuditEntry
 from sinks.ports.dead_letters import Coordinates, DeadRow
 from sinks.ports.lineage import ROW_SCHEMA, LineageBatch
+from streams.answers.breach import BreachFinder
 from streams.answers.preservation import Preservation
 from streams.duties.desk import Desk
 from streams.identity.identities import Identities
+from streams.identity.values import SealedValues
 from tests.support.api import EMAIL, NOW, TOKEN, fill, services
 from tests.support.asgi import InProcess
 from tests.support.duties import Duties
@@ -128,9 +133,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             reports=ClickHouseReports(index),
             processed=ClickHouseProcessed(index),
             duties=duties_of(index),
+            facts=ClickHouseFacts(index),
         )
+        exposed, values = ClickHouseExposed(index), SealedValues(ClickHouseIdentifiers(index), Keyring(keys))
+        claims = ClickHouseClaims(index)
+        people = Identities(claims, load_catalogue().identity_sources)
         given = replace(
             given,
+            breaches=BreachFinder(exposed, claims, people, values, given.company, letters.open),
             preservation=Preservation(
                 ClickHousePreservation(index),
                 Keyring(keys),
