@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 
 import pyarrow as pa
 
+from schemas.facts import UNKNOWN
 from sinks.clickhouse.client import ClickHouse
-from sinks.clickhouse.values import Parameters
-from sinks.ports.duties import OWNED_SCHEMA, UNCONSENTED_SCHEMA, FactGroup
+from sinks.clickhouse.values import Parameters, millis, tokens_in
+from sinks.ports.duties import MOST_ROWS, OWNED_SCHEMA, UNCONSENTED_SCHEMA, FactGroup, Row
 from sinks.ports.facts import FACT_SCHEMA
 from sinks.ports.held import HeldRow
 
 _WHO = "if(customer = toFixedString('', 16), token, customer)"
 _OWNED = "role IN ('owner', 'joint_owner') AND tag_set IN {sets:Array(UInt64)}"
-_PLACE = "event_time, topic, partition, offset, who"
+_COLUMNS = "who, tag_set, toString(topic) AS topic, partition, offset, event_time"
+_ORDER = "event_time, toString(topic), partition, offset, hex(who)"
 
 
 class ClickHouseDuties:
@@ -54,24 +57,49 @@ class ClickHouseDuties:
             for topic, says, events, first, last in groups
         ]
 
-    def first_owned(self, tag_sets: Sequence[int]) -> pa.Table:
+    def first_of_days(self, tag_sets: Sequence[int]) -> pa.Table:
         if not tag_sets:
             return OWNED_SCHEMA.empty_table()
-        columns = "who, tag_set, toString(topic) AS topic, partition, offset, event_time"
         found = self._index.query_arrow(
-            f"SELECT {columns} FROM (SELECT {_WHO} AS who, tag_set, topic, partition, offset, event_time"
-            f" FROM lineage FINAL WHERE {_OWNED} ORDER BY {_PLACE} LIMIT 1 BY who, tag_set)",
+            f"SELECT {_COLUMNS} FROM (SELECT {_WHO} AS who, tag_set, topic, partition, offset, event_time"
+            f" FROM lineage FINAL WHERE {_OWNED} ORDER BY {_ORDER}"
+            " LIMIT 1 BY who, tag_set, toDate(event_time, 'UTC'))",
             {"sets": list(tag_sets)},
         )
         return _typed(found, OWNED_SCHEMA)
 
-    def unconsented(self, purposes: Mapping[int, Sequence[str]], limit: int = 100_000) -> pa.Table:
+    def owned(
+        self,
+        tokens: Sequence[bytes],
+        tag_sets: Sequence[int],
+        after: Row | None = None,
+        limit: int = MOST_ROWS,
+    ) -> pa.Table:
+        if not tokens or not tag_sets:
+            return OWNED_SCHEMA.empty_table()
+        parameters: Parameters = {"sets": list(tag_sets), "limit": limit}
+        whose = tokens_in(parameters, "whose", sorted({*tokens}))
+        rows = (
+            f"SELECT DISTINCT {_WHO} AS who, tag_set, topic, partition, offset, event_time FROM lineage FINAL"
+            f" WHERE {_OWNED} AND (token IN {whose} OR customer IN {whose})"
+        )
+        found = self._index.query_arrow(
+            f"SELECT {_COLUMNS} FROM ({rows}) WHERE who IN {whose} AND {_behind(after, parameters)}"
+            f" ORDER BY {_ORDER} LIMIT {{limit:UInt32}}",
+            parameters,
+        )
+        return _typed(found, OWNED_SCHEMA)
+
+    def unconsented(
+        self, purposes: Mapping[int, Sequence[str]], after: Row | None = None, limit: int = MOST_ROWS
+    ) -> pa.Table:
         if not purposes:
             return UNCONSENTED_SCHEMA.empty_table()
         parameters: Parameters = {
             "sets": list(purposes),
             "of": [list(purposes[tag_set]) for tag_set in purposes],
             "every": sorted({item for of in purposes.values() for item in of}),
+            "unknown": UNKNOWN,
             "limit": limit,
         }
         rows = (
@@ -81,18 +109,39 @@ class ClickHouseDuties:
         )
         # Of two at one moment the one that was given.
         consents = (
-            "SELECT token AS of, event_time AS since, max(says = 'given') AS given, word FROM fact_events FINAL"
-            " ARRAY JOIN about AS word WHERE fact = 'consent' AND word IN {every:Array(String)}"
-            " GROUP BY of, since, word"
+            "SELECT token AS of, event_time AS since, max(says = 'given') AS given, word FROM"
+            " (SELECT token, event_time, says, arrayJoin(if(says != 'given' AND (empty(about)"
+            " OR has(about, {unknown:String})), {every:Array(String)}, arrayMap(x -> toString(x), about))) AS word"
+            " FROM fact_events FINAL WHERE fact = 'consent')"
+            " WHERE word IN {every:Array(String)} GROUP BY of, since, word"
         )
         found = self._index.query_arrow(
-            "SELECT who, tag_set, toString(topic) AS topic, partition, offset, event_time, purpose"
+            f"SELECT {_COLUMNS}, purpose FROM (SELECT who, tag_set, topic, partition, offset, event_time, purpose"
             f" FROM ({rows}) AS r ASOF LEFT JOIN ({consents}) AS c"
-            " ON r.who = c.of AND r.purpose = c.word AND r.event_time >= c.since"
-            f" WHERE NOT c.given ORDER BY {_PLACE}, purpose LIMIT {{limit:UInt32}}",
+            " ON r.who = c.of AND r.purpose = c.word AND r.event_time >= c.since WHERE NOT c.given)"
+            f" WHERE {_behind(after, parameters, 'purpose')} ORDER BY {_ORDER}, purpose LIMIT {{limit:UInt32}}",
             parameters,
         )
         return _typed(found, UNCONSENTED_SCHEMA)
+
+
+def _behind(after: Row | None, parameters: Parameters, purpose: str = "''") -> str:
+    """SQL for the rows behind the last of a page."""
+    if after is None:
+        return "1"
+    parameters |= {
+        "after_time": millis(after["event_time"].replace(tzinfo=UTC)),
+        "after_topic": after["topic"],
+        "after_partition": after["partition"],
+        "after_offset": after["offset"],
+        "after_who": after["who"].hex().upper(),
+        "after_purpose": after.get("purpose", ""),
+    }
+    return (
+        f"(toUnixTimestamp64Milli(event_time), toString(topic), partition, offset, hex(who), {purpose})"
+        " > ({after_time:Int64}, {after_topic:String}, {after_partition:Int32}, {after_offset:Int64},"
+        " {after_who:String}, {after_purpose:String})"
+    )
 
 
 def _typed(found: pa.Table, schema: pa.Schema) -> pa.Table:

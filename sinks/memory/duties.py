@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from schemas.facts import UNKNOWN
 from schemas.vocabulary import Role
 from sinks.memory.state import MemoryState, naive
 from sinks.ports.clocks import OWNERS
-from sinks.ports.duties import OWNED_SCHEMA, UNCONSENTED_SCHEMA, FactGroup
+from sinks.ports.duties import MOST_ROWS, OWNED_SCHEMA, UNCONSENTED_SCHEMA, FactGroup, Row
 from sinks.ports.facts import FACT_SCHEMA
 from sinks.ports.held import HeldRow
 from sinks.ports.identity import NOTHING
@@ -45,28 +46,41 @@ class MemoryDuties(MemoryState):
             found.append(FactGroup(topic, says, events, each[0].at, each[-1].at, each[:rows]))
         return found
 
-    def first_owned(self, tag_sets: Sequence[int]) -> pa.Table:
-        first: dict[tuple[bytes, int], dict[str, Any]] = {}
-        for row in self._owned(set(tag_sets)):
-            known = first.setdefault((row["who"], row["tag_set"]), row)
-            if _place(row) < _place(known):
-                first[row["who"], row["tag_set"]] = row
+    def first_of_days(self, tag_sets: Sequence[int]) -> pa.Table:
+        first: dict[Any, dict[str, Any]] = {}
+        for row in sorted(self._owned(set(tag_sets)), key=_place):
+            first.setdefault((row["who"], row["tag_set"], row["event_time"].date()), row)
         return pa.Table.from_pylist(list(first.values()), OWNED_SCHEMA)
 
-    def unconsented(self, purposes: Mapping[int, Sequence[str]], limit: int = 100_000) -> pa.Table:
-        consents = defaultdict[tuple[bytes, str], list[tuple[Any, bool]]](list)
+    def owned(
+        self,
+        tokens: Sequence[bytes],
+        tag_sets: Sequence[int],
+        after: Row | None = None,
+        limit: int = MOST_ROWS,
+    ) -> pa.Table:
+        whose = set(tokens)
+        found = sorted((row for row in self._owned(set(tag_sets)) if row["who"] in whose), key=_place)
+        return pa.Table.from_pylist(_page(found, after, limit), OWNED_SCHEMA)
+
+    def unconsented(
+        self, purposes: Mapping[int, Sequence[str]], after: Row | None = None, limit: int = MOST_ROWS
+    ) -> pa.Table:
+        every = {item for of in purposes.values() for item in of}
+        decisions = defaultdict[tuple[bytes, str], list[tuple[Any, bool]]](list)
         for row in self.facts_of_all("consent").to_pylist():
-            for purpose in row["about"]:
-                consents[row["token"], purpose].append((row["event_time"], row["says"] == "given"))
+            given = row["says"] == "given"
+            of_all = not given and (not row["about"] or UNKNOWN in row["about"])
+            for purpose in every if of_all else row["about"]:
+                decisions[row["token"], purpose].append((row["event_time"], given))
         found = []
         for row in self._owned(set(purposes)):
             for purpose in purposes[row["tag_set"]]:
-                before = [item for item in consents[row["who"], purpose] if item[0] <= row["event_time"]]
+                before = [item for item in decisions[row["who"], purpose] if item[0] <= row["event_time"]]
                 # Of two at one moment the one that was given.
                 if not before or not max(before)[1]:
                     found.append({**row, "purpose": purpose})
-        found.sort(key=lambda row: (*_place(row), row["purpose"]))
-        return pa.Table.from_pylist(found[:limit], UNCONSENTED_SCHEMA)
+        return pa.Table.from_pylist(_page(sorted(found, key=_place), after, limit), UNCONSENTED_SCHEMA)
 
     def _owned(self, tag_sets: set[int]) -> Iterator[dict[str, Any]]:
         """Events of these tag sets with their owners, each once."""
@@ -83,4 +97,11 @@ class MemoryDuties(MemoryState):
 
 
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["event_time"], row["topic"], row["partition"], row["offset"], row["who"]
+    names = ("event_time", "topic", "partition", "offset", "who")
+    return *(row[name] for name in names), row.get("purpose", "")
+
+
+def _page(rows: Sequence[dict[str, Any]], after: Row | None, limit: int) -> Sequence[dict[str, Any]]:
+    """`rows`: in order."""
+    behind = rows if after is None else [row for row in rows if _place(row) > _place(after)]
+    return behind[:limit]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -23,6 +23,11 @@ OWNED_SCHEMA = pa.schema(
     ]
 )
 """An event of somebody's. who: the token of the customer where the event names one for its owner, else of the owner."""
+
+MOST_ROWS = 50_000
+"""Of one page."""
+Row = Mapping[str, Any]
+"""A row of one of the two schemas."""
 
 UNCONSENTED_SCHEMA = OWNED_SCHEMA.append(pa.field("purpose", pa.string()))
 """The same, and for which purpose nobody with that token had consented."""
@@ -52,12 +57,26 @@ class DutyReader(Protocol):
     def fact_groups(self, fact: str, rows: int = 3) -> Sequence[FactGroup]:
         """By topic and word, in that order; `rows`: at most so many of the oldest events of each."""
 
-    def first_owned(self, tag_sets: Sequence[int]) -> pa.Table:
-        """`OWNED_SCHEMA`: of each owner of events of these tag sets and each tag set the oldest event; in no order."""
+    def first_of_days(self, tag_sets: Sequence[int]) -> pa.Table:
+        """`OWNED_SCHEMA`: of each owner of events of these tag sets, tag set and day (UTC) the oldest event; in no
+        order."""
 
-    def unconsented(self, purposes: Mapping[int, Sequence[str]], limit: int = 100_000) -> pa.Table:
-        """`UNCONSENTED_SCHEMA`: events of these tag sets at whose time the newest consent of their owner, by the same
-        token, was not given for one of the purposes of the tag set, or there was none; oldest first, at most `limit`.
+    def owned(
+        self,
+        tokens: Sequence[bytes],
+        tag_sets: Sequence[int],
+        after: Row | None = None,
+        limit: int = MOST_ROWS,
+    ) -> pa.Table:
+        """`OWNED_SCHEMA`: events of these tag sets whose `who` is one of the tokens, oldest first, at most `limit` of
+        those behind `after`, the last row of the page before."""
 
-        Consents that an owner gave by another identifier are not looked at: who asks does.
+    def unconsented(
+        self, purposes: Mapping[int, Sequence[str]], after: Row | None = None, limit: int = MOST_ROWS
+    ) -> pa.Table:
+        """`UNCONSENTED_SCHEMA`: events of these tag sets at whose time the newest decision of their owner, by the same
+        token, was not to consent to one of the purposes of the tag set, or there was none. Order and pages: as `owned`.
+
+        A refusal or withdrawal of no purpose, or of one that no list knows, is of every purpose. What an owner decided
+        by another identifier is not looked at, neither a consent nor a withdrawal: who asks does.
         """

@@ -61,10 +61,14 @@ def by_periods(looking: Looking, wrong: Callable[[HeldTags], Iterable[Missing]])
     found = defaultdict[str, list[HeldRow]](list)
     says: dict[str, str] = {}
     for item in held:
+        known: dict[Period, Sequence[HeldRow]] = {}
         for missing in wrong(item):
             for since, before in missing.periods:
-                rows = looking.held.first_rows([item.tags.id], MOST_EVIDENCE, before, since)
-                found[missing.key] += rows.get(item.tags.id, ())
+                # Each costs a scan, and what a tag set lacks it mostly lacks at the same times.
+                if (since, before) not in known:
+                    rows = looking.held.first_rows([item.tags.id], MOST_EVIDENCE, before, since)
+                    known[since, before] = rows.get(item.tags.id, ())
+                found[missing.key] += known[since, before]
             says.setdefault(missing.key, missing.says)
     violations = []
     for key, of in found.items():

@@ -13,8 +13,10 @@ FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def period(first: date, last: date | None, calendar: Calendar) -> Period:
-    """From the begin of the first day to the end of the last one, as the company's days are; None: no end."""
-    return _begin(first, calendar), FOREVER if last is None else _begin(last + timedelta(days=1), calendar)
+    """From the begin of the first day to the end of the last one, as the company's days are; None, and the year that
+    registers write for it (9999): no end."""
+    ends = last is not None and last < FOREVER.date()
+    return _begin(first, calendar), _begin(last + timedelta(days=1), calendar) if last and ends else FOREVER
 
 
 def gaps(periods: Iterable[Period], first: datetime, last: datetime) -> list[Period]:

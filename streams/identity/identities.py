@@ -148,6 +148,10 @@ class Identities:
         holders = Holders(self.ends(_tokens(givens)))
         return [frozenset(holders.ever(item)) for item in givens]
 
+    def identifiers_of(self, subjects: Iterable[bytes]) -> set[bytes]:
+        """The subjects, and every token that ever led to one of them, whenever that was."""
+        return downward(self._reader, subjects)
+
     def _linked(
         self, givens: Sequence[Given], known_at: datetime | None, chosen: Callable[[Chains, Given], Ints]
     ) -> list[Sequence[Link]]:

@@ -34,6 +34,7 @@ from tests.support.index import (
 WEB = tags()
 BILL = tags("C-11", topic="billing.invoices", system="billing", purposes=("P-BILL",))
 MORE, LESS = "P-PERSONAL", "P-MARKETING"
+DAY = 86_400_000
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def write(index: Index, rows: list[Row], *said: Mapping[str, Any]) -> None:
 
 
 def unconsented(duties: DutyReader, *purposes: str, limit: int = 100) -> list[tuple[int, str]]:
-    found = duties.unconsented({WEB.id: purposes or (MORE,)}, limit)
+    found = duties.unconsented({WEB.id: purposes or (MORE,)}, limit=limit)
     return list(zip(found["offset"].to_pylist(), found["purpose"].to_pylist(), strict=True))
 
 
@@ -87,7 +88,7 @@ def test_groups_count_events_and_show_the_oldest(both: tuple[Index, DutyReader])
     assert duties.fact_groups("decision") == []
 
 
-def test_the_first_event_of_each_owner_and_tag_set_is_found(both: tuple[Index, DutyReader]) -> None:
+def test_the_first_event_of_each_owner_tag_set_and_day_is_found(both: tuple[Index, DutyReader]) -> None:
     """Under the customer where the event names one; whoever is only mentioned owns nothing."""
     index, duties = both
     rows = [
@@ -96,13 +97,56 @@ def test_the_first_event_of_each_owner_and_tag_set_is_found(both: tuple[Index, D
         Row(1, 2, BILL, at=1),
         Row(5, 3, WEB, at=2, customer=1),
         Row(6, 4, WEB, at=0, role=Role.MENTIONED.code),
+        Row(1, 5, WEB, at=DAY),
+        Row(1, 6, WEB, at=DAY + 1),
     ]
     write(index, rows)
-    found = duties.first_owned([WEB.id]).to_pylist()
-    assert [(row["who"], row["tag_set"], row["offset"]) for row in found] == [(token(1), WEB.id, 3)]
+    found = sorted(duties.first_of_days([WEB.id]).to_pylist(), key=lambda row: row["offset"])
+    assert [(row["who"], row["tag_set"], row["offset"]) for row in found] == [
+        (token(1), WEB.id, 3),
+        (token(1), WEB.id, 5),
+    ]
     assert found[0]["event_time"].replace(tzinfo=UTC) == moment(2)
-    assert len(duties.first_owned([WEB.id, BILL.id])) == 2
-    assert duties.first_owned([]).num_rows == 0
+    assert len(duties.first_of_days([WEB.id, BILL.id])) == 3
+    assert duties.first_of_days([]).num_rows == 0
+
+
+def test_events_of_owners_come_in_pages(both: tuple[Index, DutyReader]) -> None:
+    """Each once, the oldest first; under the customer alone where the event names one."""
+    index, duties = both
+    rows = [Row(1, at, WEB, at=9 - at % 3) for at in range(7)]
+    write(index, [*rows, Row(5, 8, WEB, at=1, customer=1), Row(1, 9, WEB, customer=2), Row(1, 10, BILL)])
+    found: list[int] = []
+    after = None
+    while page := duties.owned([token(1), token(5)], [WEB.id], after, 3).to_pylist():
+        found, after = [*found, *(row["offset"] for row in page)], page[-1]
+    assert found == [8, 2, 5, 1, 4, 0, 3, 6]
+    assert duties.owned([], [WEB.id]).num_rows == 0
+
+
+def test_what_nobody_consented_to_comes_in_pages(both: tuple[Index, DutyReader]) -> None:
+    index, duties = both
+    write(index, [Row(number, at, WEB, at=at % 2) for at in range(4) for number in (1, 2)])
+    found: list[tuple[int, bytes, str]] = []
+    after = None
+    while page := duties.unconsented({WEB.id: [MORE, LESS]}, after, 3).to_pylist():
+        found += [(row["offset"], row["who"], row["purpose"]) for row in page]
+        after = page[-1]
+    assert len(found) == len({*found}) == 16
+    assert [offset for offset, *_ in found] == [0] * 4 + [2] * 4 + [1] * 4 + [3] * 4
+
+
+@pytest.mark.parametrize("about", [(), ("unknown",), ("unknown", LESS)])
+def test_a_withdrawal_of_nothing_that_is_known_is_of_everything(
+    both: tuple[Index, DutyReader], about: tuple[str, ...]
+) -> None:
+    """A consent to nothing that is known is none."""
+    index, duties = both
+    withdrawn = {**consent(1, 1, 3, "withdrawn"), "about": list(about)}
+    write(index, [Row(1, 0, WEB, at=5)], consent(1, 0, 2), withdrawn)
+    assert unconsented(duties) == [(0, MORE)]
+    write(index, [Row(2, 1, WEB, at=5)], {**consent(2, 5, 3), "about": list(about)})
+    assert unconsented(duties) == [(0, MORE), (1, MORE)]
 
 
 def test_events_without_a_consent_at_their_time_are_found(both: tuple[Index, DutyReader]) -> None:
@@ -130,7 +174,7 @@ def test_what_is_erased_is_in_no_answer(both: tuple[Index, DutyReader]) -> None:
     index.eraser.forget([Span(token(1))], {WEB.id: None})
     assert unconsented(duties) == []
     assert duties.facts_of_all("consent").num_rows == 0
-    assert duties.first_owned([WEB.id]).num_rows == 0
+    assert duties.first_of_days([WEB.id]).num_rows == 0
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.counted import counted
+from schemas.facts import UNKNOWN
+from schemas.notices import Notice
 from schemas.tags import TagSet
+from sinks.ports.duties import Row
 from sinks.ports.held import HeldRow
 from streams.duties.check import (
     MOST_EVIDENCE,
@@ -23,46 +29,89 @@ from streams.duties.check import (
     judged,
     not_observable,
 )
-from streams.duties.periods import period
+from streams.duties.periods import Period, period
 from streams.duties.whose import subjects
 
 _BASIS = "a"
-_MOST = 100_000
 _GIVEN = "given"
+_TOKENS_AT_ONCE, _FACTS_AT_ONCE = 10_000, 20_000
 _SAYS = {
     "": "without a consent",
     "refused": "although consent was refused",
     "withdrawn": "after consent was withdrawn",
 }
+_Order = tuple[datetime, str, int, int]
 
-Consents = Mapping[tuple[bytes, str], Sequence[tuple[datetime, int, str]]]
+
+@dataclass
+class _Found:
+    """Events of one violation: how many, of whom, and the oldest of them."""
+
+    events: int = 0
+    people: set[bytes] = field(default_factory=set)
+    oldest: list[tuple[_Order, HeldRow]] = field(default_factory=list)
+
+    def add(self, owner: bytes, row: Mapping[str, Any], token: bytes) -> None:
+        self.events += 1
+        self.people.add(owner)
+        place = row["event_time"], row["topic"], row["partition"], row["offset"]
+        if len(self.oldest) < MOST_EVIDENCE or place < self.oldest[-1][0]:
+            held = HeldRow(row["topic"], row["partition"], row["offset"], token, _utc(row["event_time"]))
+            self.oldest = sorted([*self.oldest, (place, held)], key=lambda item: item[0])[:MOST_EVIDENCE]
+
+    def violation(self, key: str, says: str) -> Violation:
+        shown = [row for _, row in self.oldest]
+        return Violation(key=key, says=says, since=shown[0].at, evidence=tuple(map(event, shown)))
+
+
+class _Decisions:
+    """What everybody decided, by whoever the identifier led to then."""
+
+    def __init__(self, looking: Looking) -> None:
+        self._told = looking.duties.facts_of_all("consent")
+        owners = subjects(looking.identities, self._told["token"], self._told["event_time"])
+        self._owners = pa.array(owners, pa.binary())
+        unwilling = pc.filter(self._owners, pc.not_equal(self._told["says"].combine_chunks(), _GIVEN))
+        self.unwilling: set[bytes] = set(unwilling.to_pylist())
+        """Who ever refused a consent or withdrew one."""
+
+    def of(self, owners: Collection[bytes], every: Collection[str]) -> Decided:
+        """Those of these people."""
+        chosen = pc.is_in(self._owners, value_set=pa.array(sorted(owners), pa.binary()))
+        names = self._owners.filter(chosen).to_pylist()
+        found = defaultdict[tuple[bytes, str], list[tuple[datetime, int, str]]](list)
+        for row, owner in zip(self._told.filter(chosen).to_pylist(), names, strict=True):
+            for purpose in purposes_of(row, every):
+                found[owner, purpose].append((row["event_time"], int(row["says"] == _GIVEN), row["says"]))
+        return {key: sorted(each) for key, each in found.items()}
+
+
+Decided = Mapping[tuple[bytes, str], Sequence[tuple[datetime, int, str]]]
 """Of each subject and purpose when what was decided, in order; of two at one moment the one that was given is last."""
 
 
 def without_consent(looking: Looking) -> Checked:
     """Events for a purpose that rests on consent, of somebody who had not consented to it at their time.
 
-    A consent counts under every identifier that leads to whoever gave it, as known now.
+    A decision counts under every identifier that leads to whoever took it, as known now: a consent, and a withdrawal.
     """
     tags = {item.tags.id: item.tags for item in looking.held.held() if _purposes(item.tags)}
     purposes = {number: _purposes(item) for number, item in tags.items()}
-    rows = looking.duties.unconsented(purposes, _MOST)
-    if not rows.num_rows:
-        return judged(len(tags), ())
     every = sorted({purpose for each in purposes.values() for purpose in each})
-    consents = _consents(looking, looking.duties.facts_of_all("consent", every))
-    owners = subjects(looking.identities, rows["who"], rows["event_time"])
-    found = defaultdict[tuple[str, str, str, str], list[tuple[bytes, dict[str, Any]]]](list)
-    for row, owner in zip(rows.to_pylist(), owners, strict=True):
-        said = decided(consents.get((owner, row["purpose"]), ()), row["event_time"])
+    decisions = _Decisions(looking)
+    # Of them events count whatever the newest decision by the event's own token was.
+    changed = looking.identities.identifiers_of(decisions.unwilling)
+    found = defaultdict[tuple[str, str, str, str], _Found](_Found)
+    for row, owner, said in _decided_each(looking, decisions, purposes, every, changed):
         if said != _GIVEN:
             of = tags[row["tag_set"]]
-            found[of.topic, of.record, row["purpose"], said].append((owner, row))
+            found[of.topic, of.record, row["purpose"], said].add(owner, row, row["who"])
     return judged(len(tags), [_violation(place, each) for place, each in found.items()])
 
 
 def unproven(looking: Looking) -> Checked:
-    """Consents on a text that nobody knows, that was not in force then, or that names no such purpose."""
+    """Consents on a text that nobody knows, that was not in force then, or that names no such purpose; and decisions of
+    which nobody knows what they are of."""
     if not looking.company.notices:
         return not_observable(
             "The company's folder has no catalogue/notices.yaml, so no text is known that a consent is given on."
@@ -72,27 +121,17 @@ def unproven(looking: Looking) -> Checked:
         name: (item, period(item.valid_from, item.valid_until, calendar))
         for name, item in looking.company.notices.items()
     }
-    given = [row for row in looking.duties.facts_of_all("consent").to_pylist() if row["says"] == _GIVEN]
-    found = defaultdict[str, list[Mapping[str, Any]]](list)
-    for row in sorted(
-        given, key=lambda row: (row["event_time"], row["topic"], row["partition"], row["offset"])
-    ):
-        text, name = texts.get(row["version"]), row["version"] or "none"
-        for purpose in row["about"]:
-            if text is None or purpose not in text[0].purposes:
-                found[f"{name}/{purpose}"].append(row)
-            elif not text[1][0] <= row["event_time"].replace(tzinfo=UTC) < text[1][1]:
-                found[f"{name}/out_of_force"].append(row)
+    told = looking.duties.facts_of_all("consent")
+    found = defaultdict[str, _Found](_Found)
+    for batch in told.to_batches(max_chunksize=_FACTS_AT_ONCE):
+        for row in batch.to_pylist():
+            for key in _unproven(row, texts):
+                found[key].add(row["token"], row, row["token"])
     return judged(
-        len(given),
+        told.num_rows,
         [
-            Violation(
-                key=key,
-                says=f"{counted(len(rows), 'consent')} on a text that does not prove it: {key}.",
-                since=rows[0]["event_time"].replace(tzinfo=UTC),
-                evidence=tuple(event(_row({**row, "who": row["token"]})) for row in rows[:MOST_EVIDENCE]),
-            )
-            for key, rows in found.items()
+            item.violation(key, f"{counted(item.events, 'decision')} on consent that nothing proves: {key}.")
+            for key, item in found.items()
         ],
     )
 
@@ -103,37 +142,69 @@ def decided(decisions: Sequence[tuple[datetime, int, str]], at: datetime) -> str
     return decisions[place - 1][2] if place else ""
 
 
+def purposes_of(row: Mapping[str, Any], every: Collection[str]) -> Collection[str]:
+    """The purposes that a decision is of: one against consent that names none, or one that no list knows, is of all.
+    Pure."""
+    unclear = not row["about"] or UNKNOWN in row["about"]
+    return every if unclear and row["says"] != _GIVEN else row["about"]
+
+
+def _decided_each(
+    looking: Looking,
+    decisions: _Decisions,
+    purposes: Mapping[int, Sequence[str]],
+    every: Collection[str],
+    changed: Collection[bytes],
+) -> Iterator[tuple[Mapping[str, Any], bytes, str]]:
+    """Each event and purpose that may lack consent, whose it is, and what they had decided by then."""
+    ways: list[Callable[[Row | None], pa.Table]] = [partial(looking.duties.unconsented, purposes)]
+    tokens = sorted(changed)
+    for first in range(0, len(tokens), _TOKENS_AT_ONCE):
+        some = tokens[first : first + _TOKENS_AT_ONCE]
+        ways.append(partial(looking.duties.owned, some, list(purposes)))
+    for number, way in enumerate(ways):
+        after: Row | None = None
+        while rows := (page := way(after)).to_pylist():
+            after = rows[-1]
+            owners = subjects(looking.identities, page["who"], page["event_time"])
+            known = decisions.of({*owners}, every)
+            for row, owner in zip(rows, owners, strict=True):
+                if number == 0 and row["who"] in changed:
+                    continue
+                for purpose in [row["purpose"]] if number == 0 else purposes[row["tag_set"]]:
+                    said = decided(known.get((owner, purpose), ()), row["event_time"])
+                    yield {**row, "purpose": purpose}, owner, said
+
+
+def _unproven(row: Mapping[str, Any], texts: Mapping[str, tuple[Notice, Period]]) -> Iterator[str]:
+    """Keys of what is wrong with a decision."""
+    if not row["about"] or UNKNOWN in row["about"]:
+        yield f"{row['topic']}/purpose"
+    if row["says"] != _GIVEN:
+        return
+    text, name = texts.get(row["version"]), row["version"] or "none"
+    for purpose in row["about"]:
+        if text is None or purpose not in text[0].purposes:
+            yield f"{name}/{purpose}"
+        elif not text[1][0] <= _utc(row["event_time"]) < text[1][1]:
+            yield f"{name}/out_of_force"
+
+
 def _purposes(tags: TagSet) -> tuple[str, ...]:
     return tuple(purpose for purpose in tags.purposes if tags.legal_basis.get(purpose) == _BASIS)
 
 
-def _consents(looking: Looking, told: pa.Table) -> Consents:
-    owners = subjects(looking.identities, told["token"], told["event_time"])
-    found = defaultdict[tuple[bytes, str], list[tuple[datetime, int, str]]](list)
-    for row, owner in zip(told.to_pylist(), owners, strict=True):
-        for purpose in row["about"]:
-            found[owner, purpose].append((row["event_time"], int(row["says"] == _GIVEN), row["says"]))
-    return {key: sorted(each) for key, each in found.items()}
-
-
-def _violation(
-    place: tuple[str, str, str, str], found: Sequence[tuple[bytes, Mapping[str, Any]]]
-) -> Violation:
-    """`found`: subject and event, the oldest first."""
+def _violation(place: tuple[str, str, str, str], found: _Found) -> Violation:
     topic, record, purpose, said = place
-    people = len({owner for owner, _ in found})
-    return Violation(
-        key=f"{topic}/{record}/{purpose}/{said or 'none'}",
-        says=f"{counted(len(found), 'event')} of {record} on {topic} for {purpose}"
-        f" {_SAYS[said]}, of {counted(people, 'person')}.",
-        since=found[0][1]["event_time"].replace(tzinfo=UTC),
-        evidence=tuple(event(_row(row)) for _, row in found[:MOST_EVIDENCE]),
+    return found.violation(
+        f"{topic}/{record}/{purpose}/{said or 'none'}",
+        f"{counted(found.events, 'event')} of {record} on {topic} for {purpose}"
+        f" {_SAYS[said]}, of {counted(len(found.people), 'person')}.",
     )
 
 
-def _row(row: Mapping[str, Any]) -> HeldRow:
-    at = row["event_time"].replace(tzinfo=UTC)
-    return HeldRow(row["topic"], row["partition"], row["offset"], row["who"], at)
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC)
 
 
 CHECKS = (

@@ -23,7 +23,8 @@ from streams.duties.check import (
 NEW = timedelta(days=7)
 """So long a combination is shown as new."""
 _NOBODY = "nobody"
-_ANSWERED = frozenset({ReceiptState.DONE.value, ReceiptState.PARTIAL.value, ReceiptState.NOT_FOUND.value})
+# Who finds nothing may look in the wrong place.
+_ANSWERED = frozenset({ReceiptState.DONE.value, ReceiptState.PARTIAL.value})
 
 
 def new_combinations(looking: Looking) -> Checked:

@@ -1,7 +1,8 @@
 """Who is told that their data came from somebody else (GDPR Art. 14), and when at the latest.
 
 A collection is due one month after it (Art. 14(3)(a)), or with the first disclosure of such data if that is earlier
-(c). The first communication with the person (b) stands in no event as such, so it is not looked at.
+(c). Each day on which data of a person came is a collection of its own, and a notice tells of those from BEFORE it on.
+The first communication with the person (b) stands in no event as such, so it is not looked at.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +34,8 @@ from streams.duties.whose import subjects
 _ORIGIN = "third_party."
 _OCCASIONS = ("third_party", "collection")
 _MONTH = relativedelta(months=1)
+BEFORE = timedelta(days=31)
+"""So long before a collection whoever is told of it may be told: an applicant, that their credit will be asked for."""
 _NONE = (
     "No event says that anybody was told: no record or contract of the company has a fact `notice`"
     " (docs/contracts.md)."
@@ -82,9 +85,15 @@ def open_until_told(
 ) -> datetime | None:
     """Since when a notice is overdue; None where it is not, or where the subject was told since, late or not. Pure.
 
-    A notice counts that names any of the categories: which fields of an event came from elsewhere nobody says.
+    A notice counts that names any of the categories: which fields of an event came from elsewhere nobody says. One from
+    long before the collection told of another one.
     """
-    covers = [item for item in told if item.categories.intersection(collection.tags.categories)]
+    earliest = collection.row.at - BEFORE
+    covers = [
+        item
+        for item in told
+        if item.at >= earliest and item.categories.intersection(collection.tags.categories)
+    ]
     if any(item.counts for item in covers):
         return None
     latest = due(collection, disclosed)
@@ -133,14 +142,15 @@ def exempt_without_evidence(looking: Looking) -> Checked:
 
 def _collections(looking: Looking) -> list[Collection]:
     tags = {item.tags.id: item.tags for item in looking.held.held() if item.tags.origin.startswith(_ORIGIN)}
-    rows = looking.duties.first_owned(sorted(tags))
+    rows = looking.duties.first_of_days(sorted(tags))
     owners = subjects(looking.identities, rows["who"], rows["event_time"])
-    first: dict[tuple[bytes, int], Collection] = {}
+    first: dict[tuple[bytes, int, date], Collection] = {}
     for row, owner in zip(rows.to_pylist(), owners, strict=True):
         made = Collection(owner, tags[row["tag_set"]], _row(row, row["who"]))
-        known = first.setdefault((owner, row["tag_set"]), made)
+        place = owner, row["tag_set"], made.row.at.date()
+        known = first.setdefault(place, made)
         if made.row.at < known.row.at:
-            first[owner, row["tag_set"]] = made
+            first[place] = made
     return list(first.values())
 
 
@@ -170,7 +180,8 @@ def _violation(place: tuple[str, str], late: Sequence[tuple[datetime, Collection
     late = sorted(late, key=lambda item: (item[0], item[1].row.topic, item[1].row.offset))
     return Violation(
         key=f"{topic}/{record}",
-        says=f"{counted(len(late), 'person')} not told in time that their data came from a third party, in {record}.",
+        says=f"{counted(len({item.subject for _, item in late}), 'person')} not told in time that their data came"
+        f" from a third party, in {record}.",
         since=late[0][0],
         evidence=tuple(event(item.row) for _, item in late[:MOST_EVIDENCE]),
     )

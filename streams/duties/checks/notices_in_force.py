@@ -84,6 +84,14 @@ def incomplete(looking: Looking) -> Checked:
         return not_observable(_NONE)
     calendar = looking.company.catalogue.calendar
     now = in_force(looking.company.notices, looking.now, calendar)
+    if not now:
+        ends = (
+            period(item.valid_from, item.valid_until, calendar)[1]
+            for item in looking.company.notices.values()
+        )
+        since = max((end for end in ends if end <= looking.now), default=looking.now)
+        evidence = (Evidence(note="catalogue/notices.yaml"),)
+        return judged(0, [Violation("none", "No privacy notice is in force.", since, evidence)])
     return judged(
         len(now),
         [

@@ -112,3 +112,47 @@ def test_a_consent_to_another_purpose_is_none(watched: Watched) -> None:
 
 def test_where_nothing_rests_on_consent_it_is_kept(watched: Watched) -> None:
     assert watched.check(CHECK).verdict is Verdict.KEPT
+
+
+def login(days: int) -> dict[str, Any]:
+    return {
+        "username": "kari",
+        "customer_number": KARI,
+        "cookie_id": COOKIE,
+        "client_address": "192.0.2.1",
+        "result": "ok",
+        "occurred_at": START + days * DAY,
+    }
+
+
+def test_a_withdrawal_counts_that_was_made_in_a_browser_of_the_customer(watched: Watched) -> None:
+    """The viewing names the customer, whose own newest decision was to consent."""
+    watched.put("web.logins", login(1))
+    watched.put("privacy.consents", decision(0), decision(3, "withdrawn", cookie_id=COOKIE))
+    watched.put("tv.viewings", viewing(2), viewing(5), viewing(6, OLA))
+    watched.put("privacy.consents", decision(0, customer_number=OLA))
+    (found,) = watched.run(CHECK)
+    assert found.key.endswith("/withdrawn")
+    assert [item.offset for item in found.evidence] == [1]
+
+
+@pytest.mark.parametrize("purpose", ["p-personal", "", "everything"])
+def test_a_withdrawal_of_nobody_knows_what_is_of_everything(watched: Watched, purpose: str) -> None:
+    """And is itself a finding: somebody has to ask what was meant."""
+    watched.put("privacy.consents", decision(0), {**decision(2, "withdrawn"), "purpose": purpose})
+    watched.put("tv.viewings", viewing(5))
+    assert [item.key.rpartition("/")[2] for item in watched.check(CHECK).violations] == ["withdrawn"]
+    assert "privacy.consents/purpose" in {item.key for item in watched.check("consents_provable").violations}
+
+
+def test_what_lies_behind_the_first_page_is_looked_at(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many events before it turn out to be consented to."""
+    asked = watched.sinks.duties.unconsented
+    monkeypatch.setattr(watched.sinks.duties, "unconsented", lambda of, after=None: asked(of, after, 2))
+    watched.put("web.logins", login(0))
+    watched.put("privacy.consents", decision(1, cookie_id=COOKIE))
+    watched.put("tv.viewings", *(viewing(day) for day in range(2, 9)), viewing(9, OLA))
+    (found,) = watched.run(CHECK)
+    assert [item.offset for item in found.evidence] == [7]

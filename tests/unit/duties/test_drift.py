@@ -36,13 +36,17 @@ def test_a_new_combination_is_announced_for_a_week() -> None:
 
 
 def test_a_system_that_never_erased_is_a_finding_until_it_has() -> None:
-    """By its answer to a command of any request: one that was sent is not enough."""
+    """By its answer to a command of any request: one that was sent, or found nothing, is not enough."""
     watched = Watched()
     watched.write(Row(1, 3, WEB))
     (found,) = watched.run("systems_exercised")
     assert (found.key, found.evidence[0].offset) == ("web", 3)
     sent = Command("r-1/web", "web", CommandState.SENT)
-    for state, verdict in ((CommandState.SENT, Verdict.BROKEN), (CommandState.DONE, Verdict.KEPT)):
+    for state, verdict in (
+        (CommandState.SENT, Verdict.BROKEN),
+        (CommandState.NOT_FOUND, Verdict.BROKEN),
+        (CommandState.DONE, Verdict.KEPT),
+    ):
         told = replace(sent, state=state)
         asked = RequestState(
             "r-1", Right.ERASURE.value, "letter", NOW, due_at(NOW), commands={"r-1/web": told}

@@ -96,6 +96,29 @@ def test_what_ends_the_duty(watched: Watched, sent: dict[str, Any], told: bool) 
     assert (watched.check(CHECK).verdict is Verdict.KEPT) is told
 
 
+@pytest.mark.parametrize(("days", "told"), [(-400, False), (-32, False), (-31, True), (5, True), (200, True)])
+def test_a_notice_tells_of_collections_of_its_time(watched: Watched, days: int, told: bool) -> None:
+    """One of years ago told of another report; a late one tells all the same."""
+    at = COLLECTED + days * DAY
+    watched.put("privacy.notices", notice(at), now=max(NOW, at))
+    assert (watched.check(CHECK, COLLECTED + 400 * DAY).verdict is Verdict.KEPT) is told
+
+
+def test_a_second_collection_needs_a_notice_of_its_own(watched: Watched) -> None:
+    """Years later; two reports of one day are told of at once."""
+    again = COLLECTED + 2_000 * DAY
+    report = {"customer_number": KARI, "fodselsnummer": NUMBER, "bureau": "a bureau", "outcome": "approved"}
+    later = again + 60 * DAY
+    watched.put("privacy.notices", notice(COLLECTED + DAY), now=later)
+    for hours in (0, 2):
+        at = again + timedelta(hours=hours)
+        watched.put("credit.checks", {**report, "reference": f"K-{hours}", "requested_at": at}, now=later)
+    (found,) = watched.check(CHECK, later).violations
+    assert [item.offset for item in found.evidence] == [1]
+    watched.put("privacy.notices", notice(again + DAY), now=later)
+    assert watched.check(CHECK, later).verdict is Verdict.KEPT
+
+
 def test_a_notice_to_the_customer_tells_whoever_had_the_report_by_their_number(watched: Watched) -> None:
     """The report named the applicant by the national identity number alone; the register says whose it is."""
     other = "100015"

@@ -104,6 +104,15 @@ def test_what_a_notice_leaves_out_is_named() -> None:
     assert watched(notice("a", TODAY - DAY)).check("notice_complete").verdict is Verdict.KEPT
 
 
+def test_that_no_notice_is_in_force_is_a_finding() -> None:
+    """Since the last one ended; texts of consent are none."""
+    made = watched(
+        notice("a", TODAY - 9 * DAY, TODAY - 5 * DAY), notice("t", TODAY, kind="consent", elements=[])
+    )
+    (found,) = made.run("notice_complete")
+    assert (found.key, found.since.date()) == ("none", TODAY - 5 * DAY)
+
+
 @pytest.mark.parametrize(
     "name",
     ["notice_in_force", "notice_names_purpose", "voluntary_notice", "notice_complete", "consents_provable"],

@@ -23,7 +23,8 @@ def test_a_period_is_of_whole_days_of_the_company() -> None:
         datetime(2026, 3, 28, 23, tzinfo=UTC),
         datetime(2026, 3, 29, 22, tzinfo=UTC),
     )
-    assert period(date(2026, 1, 1), None, NORWEGIAN)[1] == FOREVER
+    for last in (None, date(9999, 12, 31), date(9999, 1, 1)):
+        assert period(date(2026, 1, 1), last, NORWEGIAN)[1] == FOREVER
 
 
 def test_one_moment_may_be_uncovered() -> None:
