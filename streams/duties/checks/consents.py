@@ -5,8 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,50 +17,26 @@ from schemas.facts import UNKNOWN
 from schemas.notices import Notice
 from schemas.tags import TagSet
 from sinks.ports.duties import Row
-from sinks.ports.held import HeldRow
 from streams.duties.check import (
-    MOST_EVIDENCE,
     Check,
     Checked,
     Looking,
     Violation,
-    event,
     judged,
     not_observable,
 )
 from streams.duties.periods import Period, period
+from streams.duties.tally import Tally, each, utc
 from streams.duties.whose import subjects
 
 _BASIS = "a"
 _GIVEN = "given"
-_TOKENS_AT_ONCE, _FACTS_AT_ONCE = 10_000, 20_000
+_TOKENS_AT_ONCE = 10_000
 _SAYS = {
     "": "without a consent",
     "refused": "although consent was refused",
     "withdrawn": "after consent was withdrawn",
 }
-_Order = tuple[datetime, str, int, int]
-
-
-@dataclass
-class _Found:
-    """Events of one violation: how many, of whom, and the oldest of them."""
-
-    events: int = 0
-    people: set[bytes] = field(default_factory=set)
-    oldest: list[tuple[_Order, HeldRow]] = field(default_factory=list)
-
-    def add(self, owner: bytes, row: Mapping[str, Any], token: bytes) -> None:
-        self.events += 1
-        self.people.add(owner)
-        place = row["event_time"], row["topic"], row["partition"], row["offset"]
-        if len(self.oldest) < MOST_EVIDENCE or place < self.oldest[-1][0]:
-            held = HeldRow(row["topic"], row["partition"], row["offset"], token, _utc(row["event_time"]))
-            self.oldest = sorted([*self.oldest, (place, held)], key=lambda item: item[0])[:MOST_EVIDENCE]
-
-    def violation(self, key: str, says: str) -> Violation:
-        shown = [row for _, row in self.oldest]
-        return Violation(key=key, says=says, since=shown[0].at, evidence=tuple(map(event, shown)))
 
 
 class _Decisions:
@@ -83,7 +58,7 @@ class _Decisions:
         for row, owner in zip(self._told.filter(chosen).to_pylist(), names, strict=True):
             for purpose in purposes_of(row, every):
                 found[owner, purpose].append((row["event_time"], int(row["says"] == _GIVEN), row["says"]))
-        return {key: sorted(each) for key, each in found.items()}
+        return {key: sorted(taken) for key, taken in found.items()}
 
 
 Decided = Mapping[tuple[bytes, str], Sequence[tuple[datetime, int, str]]]
@@ -97,16 +72,16 @@ def without_consent(looking: Looking) -> Checked:
     """
     tags = {item.tags.id: item.tags for item in looking.held.held() if _purposes(item.tags)}
     purposes = {number: _purposes(item) for number, item in tags.items()}
-    every = sorted({purpose for each in purposes.values() for purpose in each})
+    every = sorted({purpose for some in purposes.values() for purpose in some})
     decisions = _Decisions(looking)
     # Of them events count whatever the newest decision by the event's own token was.
     changed = looking.identities.identifiers_of(decisions.unwilling)
-    found = defaultdict[tuple[str, str, str, str], _Found](_Found)
+    found = defaultdict[tuple[str, str, str, str], Tally](Tally)
     for row, owner, said in _decided_each(looking, decisions, purposes, every, changed):
         if said != _GIVEN:
             of = tags[row["tag_set"]]
-            found[of.topic, of.record, row["purpose"], said].add(owner, row, row["who"])
-    return judged(len(tags), [_violation(place, each) for place, each in found.items()])
+            found[of.topic, of.record, row["purpose"], said].add(row, row["who"], owner)
+    return judged(len(tags), [_violation(*item) for item in found.items()])
 
 
 def unproven(looking: Looking) -> Checked:
@@ -122,11 +97,10 @@ def unproven(looking: Looking) -> Checked:
         for name, item in looking.company.notices.items()
     }
     told = looking.duties.facts_of_all("consent")
-    found = defaultdict[str, _Found](_Found)
-    for batch in told.to_batches(max_chunksize=_FACTS_AT_ONCE):
-        for row in batch.to_pylist():
-            for key in _unproven(row, texts):
-                found[key].add(row["token"], row, row["token"])
+    found = defaultdict[str, Tally](Tally)
+    for row in each(told):
+        for key in _unproven(row, texts):
+            found[key].add(row, row["token"])
     return judged(
         told.num_rows,
         [
@@ -186,7 +160,7 @@ def _unproven(row: Mapping[str, Any], texts: Mapping[str, tuple[Notice, Period]]
     for purpose in row["about"]:
         if text is None or purpose not in text[0].purposes:
             yield f"{name}/{purpose}"
-        elif not text[1][0] <= _utc(row["event_time"]) < text[1][1]:
+        elif not text[1][0] <= utc(row["event_time"]) < text[1][1]:
             yield f"{name}/out_of_force"
 
 
@@ -194,17 +168,13 @@ def _purposes(tags: TagSet) -> tuple[str, ...]:
     return tuple(purpose for purpose in tags.purposes if tags.legal_basis.get(purpose) == _BASIS)
 
 
-def _violation(place: tuple[str, str, str, str], found: _Found) -> Violation:
+def _violation(place: tuple[str, str, str, str], found: Tally) -> Violation:
     topic, record, purpose, said = place
     return found.violation(
         f"{topic}/{record}/{purpose}/{said or 'none'}",
         f"{counted(found.events, 'event')} of {record} on {topic} for {purpose}"
         f" {_SAYS[said]}, of {counted(len(found.people), 'person')}.",
     )
-
-
-def _utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=UTC)
 
 
 CHECKS = (

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from schemas.agreements import AGREED
 from schemas.company import Company
 from schemas.counted import counted
 from schemas.facts import UNKNOWN
-from sinks.ports.held import HeldRow
 from streams.duties.check import (
-    MOST_EVIDENCE,
     Check,
     Checked,
     Looking,
-    Violation,
-    event,
     judged,
     not_observable,
 )
 from streams.duties.periods import period
+from streams.duties.tally import Tally, each, utc
 
 Wrong = tuple[str, str]
 """Key of a violation, and what is wrong, as the end of a sentence."""
@@ -47,7 +44,7 @@ def unfounded(row: Mapping[str, Any], company: Company) -> Iterable[Wrong]:
             f"to {to} on {row['instrument']}, where the catalogue has {known.instrument}",
         )
     elif known is not None and row["instrument"] in AGREED:
-        at = row["event_time"].replace(tzinfo=UTC)
+        at = utc(row["event_time"])
         for category in row["about"]:
             if not covered(company, known.id, category, at):
                 yield f"{to}/{category}", f"to {to} of {category}, which no agreement of that time covers"
@@ -86,38 +83,28 @@ def _by(rule: Rule) -> Callable[[Looking], Checked]:
             for fact in record.annotation.facts
         ):
             return not_observable(_NONE)
-        # One that names several identifiers of the person is one all the same.
-        told = {
-            (row["topic"], row["partition"], row["offset"], row["part"]): row
-            for row in looking.duties.facts_of_all("disclosure").to_pylist()
-        }
-        found = defaultdict[str, list[Mapping[str, Any]]](list)
+        told = looking.duties.facts_of_all("disclosure")
+        seen: set[tuple[str, int, int, int]] = set()
+        found = defaultdict[str, Tally](Tally)
         says: dict[str, str] = {}
-        for row in sorted(told.values(), key=_order):
+        for row in each(told):
+            # One that names several identifiers of the person is one all the same.
+            place = row["topic"], row["partition"], row["offset"], row["part"]
+            if place in seen:
+                continue
+            seen.add(place)
             for key, wrong in rule(row, looking.company):
-                found[key].append(row)
+                found[key].add(row, row["token"])
                 says.setdefault(key, wrong)
-        return judged(len(told), [_violation(key, says[key], rows) for key, rows in found.items()])
+        return judged(
+            len(seen),
+            [
+                item.violation(key, f"{counted(item.events, 'disclosure')} {says[key]}.")
+                for key, item in found.items()
+            ],
+        )
 
     return run
-
-
-def _violation(key: str, wrong: str, rows: Sequence[Mapping[str, Any]]) -> Violation:
-    return Violation(
-        key=key,
-        says=f"{counted(len(rows), 'disclosure')} {wrong}.",
-        since=rows[0]["event_time"].replace(tzinfo=UTC),
-        evidence=tuple(event(_row(row)) for row in rows[:MOST_EVIDENCE]),
-    )
-
-
-def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["event_time"], row["topic"], row["partition"], row["offset"], row["part"]
-
-
-def _row(row: Mapping[str, Any]) -> HeldRow:
-    at = row["event_time"].replace(tzinfo=UTC)
-    return HeldRow(row["topic"], row["partition"], row["offset"], row["token"], at)
 
 
 CHECKS = (

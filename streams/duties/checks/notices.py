@@ -8,9 +8,9 @@ The first communication with the person (b) stands in no event as such, so it is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from streams.duties.check import (
     judged,
     not_observable,
 )
+from streams.duties.tally import Tally, each, utc
 from streams.duties.whose import subjects
 
 _ORIGIN = "third_party."
@@ -116,26 +117,24 @@ def overdue(looking: Looking) -> Checked:
         since = open_until_told(item, of, disclosed.get(item.subject, ()), looking.now)
         if since is not None:
             late[item.tags.topic, item.tags.record].append((since, item))
-    return judged(len(found), [_violation(place, each) for place, each in late.items()])
+    return judged(len(found), [_violation(*item) for item in late.items()])
 
 
 def exempt_without_evidence(looking: Looking) -> Checked:
     """Exemptions from telling somebody that name nothing they rest on."""
-    rows = [row for row in looking.duties.facts_of_all("notice").to_pylist() if row["says"] != "sent"]
-    bare = sorted((row for row in rows if not row["evidence"]), key=lambda row: row["event_time"])
-    by_word = defaultdict[str, list[Mapping[str, Any]]](list)
-    for row in bare:
-        by_word[f"{row['topic']}/{row['says']}"].append(row)
+    exempt, bare = 0, defaultdict[str, Tally](Tally)
+    for row in each(looking.duties.facts_of_all("notice")):
+        if row["says"] != "sent":
+            exempt += 1
+            if not row["evidence"]:
+                bare[f"{row['topic']}/{row['says']}"].add(row, row["token"])
     return judged(
-        len(rows),
+        exempt,
         [
-            Violation(
-                key=key,
-                says=f"{counted(len(each), 'exemption')} from notice ({each[0]['says']}) without anything to rest on.",
-                since=_utc(each[0]["event_time"]),
-                evidence=tuple(event(_row(row, row["token"])) for row in each[:MOST_EVIDENCE]),
+            item.violation(
+                key, f"{counted(item.events, 'exemption')} from notice without anything to rest on: {key}."
             )
-            for key, each in by_word.items()
+            for key, item in bare.items()
         ],
     )
 
@@ -145,7 +144,7 @@ def _collections(looking: Looking) -> list[Collection]:
     rows = looking.duties.first_of_days(sorted(tags))
     owners = subjects(looking.identities, rows["who"], rows["event_time"])
     first: dict[tuple[bytes, int, date], Collection] = {}
-    for row, owner in zip(rows.to_pylist(), owners, strict=True):
+    for row, owner in zip(each(rows), owners, strict=True):
         made = Collection(owner, tags[row["tag_set"]], _row(row, row["who"]))
         place = owner, row["tag_set"], made.row.at.date()
         known = first.setdefault(place, made)
@@ -159,20 +158,20 @@ def _told(looking: Looking) -> Mapping[bytes, Sequence[Told]]:
     for owner, row in _owned(looking, looking.duties.facts_of_all("notice")):
         if row["occasion"] in _OCCASIONS:
             said = frozenset(row["about"])
-            found[owner].append(Told(row["says"], said, _utc(row["event_time"]), row["evidence"]))
+            found[owner].append(Told(row["says"], said, utc(row["event_time"]), row["evidence"]))
     return found
 
 
 def _disclosed(looking: Looking) -> Mapping[bytes, Sequence[tuple[datetime, frozenset[str]]]]:
     found = defaultdict[bytes, list[tuple[datetime, frozenset[str]]]](list)
     for owner, row in _owned(looking, looking.duties.facts_of_all("disclosure")):
-        found[owner].append((_utc(row["event_time"]), frozenset(row["about"])))
+        found[owner].append((utc(row["event_time"]), frozenset(row["about"])))
     return found
 
 
-def _owned(looking: Looking, facts: pa.Table) -> list[tuple[bytes, Mapping[str, Any]]]:
+def _owned(looking: Looking, facts: pa.Table) -> Iterator[tuple[bytes, Mapping[str, Any]]]:
     owners = subjects(looking.identities, facts["token"], facts["event_time"])
-    return list(zip(owners, facts.to_pylist(), strict=True))
+    return zip(owners, each(facts), strict=True)
 
 
 def _violation(place: tuple[str, str], late: Sequence[tuple[datetime, Collection]]) -> Violation:
@@ -187,12 +186,8 @@ def _violation(place: tuple[str, str], late: Sequence[tuple[datetime, Collection
     )
 
 
-def _utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=UTC)
-
-
 def _row(row: Mapping[str, Any], token: bytes) -> HeldRow:
-    return HeldRow(row["topic"], row["partition"], row["offset"], token, _utc(row["event_time"]))
+    return HeldRow(row["topic"], row["partition"], row["offset"], token, utc(row["event_time"]))
 
 
 CHECKS = (
