@@ -174,6 +174,9 @@ FINDING_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 """The same of an act on a finding."""
 
+RUN_RESPONSES: dict[int | str, dict[str, Any]] = {409: _answer(409, "Checks run already.")}
+"""The same of a run of checks."""
+
 QUESTION_RESPONSES: dict[int | str, dict[str, Any]] = {
     503: _answer(
         503, "The index does not answer, or as many questions are asked as can be: `Retry-After` seconds."

@@ -93,10 +93,14 @@ def _show(item: Mapping[str, Any]) -> None:
     out.print(marked("[bold]{}[/bold] {}{}", item["promise"], verdict(item["verdict"]), since))
     out.print(marked(" line {}: «{}»", item["line"], item["text"]["nb"]))
     out.print(marked(" {}", item["text"]["en"]))
-    rows = table("check", "result", "since", "why")
+    rows = table("check", "result", "since", "last run", "why")
     for check in item["checks"]:
         rows.add_row(
-            check["check"], verdict(check["verdict"]), day(check["since"]) or "–", check["why"] or ""
+            check["check"],
+            verdict(check["verdict"]),
+            day(check["since"]) or "–",
+            day(check["last"]) or "–",
+            check["why"] or "",
         )
     out.print(rows)
     if not item["findings"]:

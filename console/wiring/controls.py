@@ -13,6 +13,7 @@ from console.wiring.answering import identities, token_keys
 from console.wiring.clock import now
 from console.wiring.company import company_of
 from console.wiring.processes import Background
+from schemas.errors import InnsynError, place_of
 from schemas.settings import Settings
 from sinks.ports.findings import ControlLog, ControlRun, FindingLog
 from sinks.ports.lineage import Span
@@ -68,12 +69,25 @@ class Controls:
                 return
 
     def turn(self) -> Sequence[ControlRun]:
-        """Run what is due, then tell. What was run."""
+        """Run what is due, then tell. What was run. A bug ends neither this nor what runs beside it: it is logged, and
+        the next turn tries again."""
+        try:
+            return self._turn()
+        except InnsynError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one broken row of a ledger shall not end the process
+            log.error("controls.broken", where=place_of(error))
+            return []
+
+    def _turn(self) -> Sequence[ControlRun]:
         names = due(self._desk.checks, self._controls, self._seconds, self._clock()) if self._seconds else ()
         runs = self._desk.run(names) if names else []
         for run in runs:
             if run.verdict == FAILED:
                 log.warning("control.failed", check=run.check, why=run.why)
+        for item in self._desk.findings() if runs else ():
+            if item.lost:
+                log.warning("finding.entries_lost", finding=item.id, check=item.check, lost=item.lost)
         tell(self._findings, self._send)
         return runs
 

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import astuple, fields
+from datetime import datetime
 from typing import Any
 
 from sinks.clickhouse.client import ClickHouse
@@ -24,9 +25,11 @@ _RAN = ", ".join(
 )
 # Since when: the first run behind the last one that said something else.
 _STANDS = (
-    f"SELECT check, {_LAST}, minIf(begun, begun > other), countIf(verdict != 'failed'), {_RAN} FROM control_runs AS r"
-    " INNER JOIN (SELECT check, maxIf(begun, verdict != said) AS other FROM control_runs AS a"
-    " INNER JOIN (SELECT check, argMax(verdict, begun) AS said FROM control_runs GROUP BY check) AS s USING (check)"
+    "WITH runs AS (SELECT * FROM control_runs WHERE begun <= {now:DateTime64(3, 'UTC')} OR check NOT IN"
+    " (SELECT check FROM control_runs WHERE begun <= {now:DateTime64(3, 'UTC')}))"
+    f" SELECT check, {_LAST}, minIf(begun, begun > other), countIf(verdict != 'failed'), {_RAN} FROM runs AS r"
+    " INNER JOIN (SELECT check, maxIf(begun, verdict != said) AS other FROM runs AS a"
+    " INNER JOIN (SELECT check, argMax(verdict, begun) AS said FROM runs GROUP BY check) AS s USING (check)"
     " GROUP BY check) AS o USING (check) GROUP BY check ORDER BY check"
 )
 
@@ -85,9 +88,9 @@ class ClickHouseControls:
     def store(self, run: ControlRun) -> None:
         self._index.insert_rows("control_runs", _RUN, [astuple(run)])
 
-    def stands(self) -> Sequence[ControlStands]:
+    def stands(self, now: datetime) -> Sequence[ControlStands]:
         stands = []
-        for check, *columns in self._index.query(_STANDS):
+        for check, *columns in self._index.query(_STANDS, {"now": now}):
             values = len(_RUN) - 1
             last, (since, ran), before = columns[:values], columns[values : values + 2], columns[values + 2 :]
             run = ControlRun(str(check), *before) if ran else None

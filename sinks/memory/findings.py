@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from sinks.ports.findings import ControlRun, ControlStands, FindingEntry, in_order
 
@@ -54,11 +55,12 @@ class MemoryControls:
         with self._lock:
             self._runs[run.check, run.begun] = run
 
-    def stands(self) -> Sequence[ControlStands]:
+    def stands(self, now: datetime) -> Sequence[ControlStands]:
         of_check = defaultdict[str, list[ControlRun]](list)
         for run in self.runs(limit=len(self._runs)):
             of_check[run.check].append(run)
-        return [_stands(of_check[name]) for name in sorted(of_check)]
+        by_now = {name: [run for run in runs if run.begun <= now] for name, runs in of_check.items()}
+        return [_stands(by_now[name] or of_check[name]) for name in sorted(of_check)]
 
     def runs(self, check: str | None = None, limit: int = 100) -> Sequence[ControlRun]:
         with self._lock:

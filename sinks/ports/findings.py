@@ -79,8 +79,9 @@ class ControlLog(Protocol):
     def store(self, run: ControlRun) -> None:
         """On disk when this returns. Safe to repeat; a run is known by its check and when it began."""
 
-    def stands(self) -> Sequence[ControlStands]:
-        """How each check stands that ever ran, by name."""
+    def stands(self, now: datetime) -> Sequence[ControlStands]:
+        """How each check stands that ever ran, by name. A run that began later than now, by a clock that was ahead,
+        counts only where the check has no other."""
 
     def runs(self, check: str | None = None, limit: int = 100) -> Sequence[ControlRun]:
         """The newest runs, newest first."""
@@ -93,5 +94,9 @@ def as_kept(moment: datetime) -> datetime:
 
 def in_order(entries: Sequence[FindingEntry]) -> list[FindingEntry]:
     """The oldest finding first."""
-    begun = {item.finding: item.at for item in entries if item.sequence == 0}
-    return sorted(entries, key=lambda item: (begun.get(item.finding, item.at), item.finding, item.sequence))
+    first = dict[str, FindingEntry]()
+    for item in entries:
+        known = first.get(item.finding)
+        if known is None or item.sequence < known.sequence:
+            first[item.finding] = item
+    return sorted(entries, key=lambda item: (first[item.finding].at, item.finding, item.sequence))

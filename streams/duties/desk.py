@@ -75,7 +75,7 @@ class Desk:
 
     def explain(self, name: str, reason: str, by: str) -> Finding:
         """Somebody says why it is so. Raises InputError."""
-        return self._act(name, lambda finding: explained(finding, reason, by, self._clock()))
+        return self._act(name, lambda finding: explained(finding, reason, by, self._clock(), self._calendar))
 
     def accept(self, name: str, reason: str, by: str, until: date) -> Finding:
         """It may be so until a day. Raises InputError."""
@@ -92,7 +92,7 @@ class Desk:
 
     def controls(self) -> list[Control]:
         """Every check, by name."""
-        stands = {item.last.check: item for item in self._controls.stands()}
+        stands = {item.last.check: item for item in self._controls.stands(self._clock())}
         counts = dict.fromkeys(self.checks, 0)
         for item in self.findings([Standing.OPEN]):
             counts[item.check] = counts.get(item.check, 0) + 1
@@ -100,8 +100,9 @@ class Desk:
 
     def promises(self) -> list[PromiseStands]:
         """Every promise of the company, in the order of its file."""
-        stands = {item.last.check: item for item in self._controls.stands()}
-        return promises_stand(self._promises, stands, self.findings(), self.today)
+        now = self._clock()
+        stands = {item.last.check: item for item in self._controls.stands(now)}
+        return promises_stand(self._promises, stands, self.findings(), self._calendar.day(now), now)
 
     def run(self, names: Sequence[str] = ()) -> list[ControlRun]:
         """Run these checks now, all if none are named. Raises InputError."""

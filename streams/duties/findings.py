@@ -22,6 +22,7 @@ from streams.duties.check import Checked, Evidence, Verdict, Violation
 
 LONGEST_REASON = 500
 """Characters of what somebody gives as reason."""
+UNSAID = "What was found is lost from the ledger; the next run of the check says it again."
 
 
 class Kind(StrEnum):
@@ -57,7 +58,8 @@ _ENDS_IN = {
 @dataclass(frozen=True)
 class Finding:
     """A finding after all of its entries. `says`, `since`, `evidence`: of the violation, as it was seen last. `moved`:
-    when it came to stand as it does; `reason`, `by`, `until`: who explained or accepted it how, and its last day."""
+    when it came to stand as it does; `reason`, `by`, `until`: who explained or accepted it how, and its last day.
+    `lost`: how many entries its ledger has lost; it stands by the others then."""
 
     id: str
     check: str
@@ -72,6 +74,7 @@ class Finding:
     by: str = ""
     until: date | None = None
     length: int = field(default=0, compare=False)
+    lost: int = 0
 
     def stands(self, today: date) -> Standing:
         """How it stands on a day of the company: what is accepted comes back when its last day is over."""
@@ -97,26 +100,27 @@ def findings_of(entries: Iterable[FindingEntry]) -> dict[str, Finding]:
 
 
 def finding_of(entries: Sequence[FindingEntry]) -> Finding:
-    """One finding from its entries, in order, the first of which opened it."""
+    """One finding from its entries, in order. The first opened it; where that is lost, it shows what is left."""
     first, said, moved = entries[0], entries[0].content, entries[0]
     for entry in entries:
         said = entry.content if "says" in entry.content else said
         moved = moved if Kind(entry.kind) is Kind.SEEN else entry
-    until = moved.content.get("until")
+    until, length = moved.content.get("until"), entries[-1].sequence + 1
     return Finding(
         id=first.finding,
         check=first.check,
         key=first.key,
-        standing=_ENDS_IN[Kind(moved.kind)],
-        says=said["says"],
-        since=datetime.fromisoformat(said["since"]),
+        standing=_ENDS_IN.get(Kind(moved.kind), Standing.OPEN),
+        says=said.get("says", UNSAID),
+        since=datetime.fromisoformat(said["since"]) if "since" in said else first.at,
         opened=first.at,
         moved=moved.at,
-        evidence=tuple(map(Evidence.of_json, said["evidence"])),
+        evidence=tuple(map(Evidence.of_json, said.get("evidence", ()))),
         reason=moved.content.get("reason", ""),
         by=moved.content.get("by", ""),
         until=date.fromisoformat(until) if until else None,
-        length=len(entries),
+        length=length,
+        lost=length - len(entries),
     )
 
 
@@ -162,8 +166,14 @@ def _content(violation: Violation) -> dict[str, Any]:
     }
 
 
-def explained(finding: Finding, reason: str, by: str, now: datetime) -> FindingEntry:
-    """Somebody says why it is so. Raises InputError for a finding that is mended, and for no reason."""
+def explained(finding: Finding, reason: str, by: str, now: datetime, calendar: Calendar) -> FindingEntry:
+    """Somebody says why it is so. Raises InputError for a finding that is mended, for one that is accepted until a day
+    still to come, and for no reason."""
+    # Else an explanation, which has no end, would take the end from what was accepted.
+    if finding.stands(calendar.day(now)) is Standing.ACCEPTED:
+        raise InputError(
+            f"finding {finding.id} is accepted until {finding.until}; explain it once that is over, or accept it anew"
+        )
     return _act(finding, Kind.EXPLAINED, {"reason": _reason(reason), "by": by}, now)
 
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from schemas.company import Company
 from schemas.errors import CatalogueError
 from schemas.promises import FILE, Promise
 from sinks.ports.findings import ControlStands
 from streams.duties.check import Verdict
+from streams.duties.checks.controls import LONGEST
 from streams.duties.findings import Finding, Standing
 
 
 @dataclass(frozen=True)
 class CheckStands:
-    """What one check says of a promise. `verdict`: as its last run says it, not observable where it never ran or
-    failed, with why."""
+    """What one check says of a promise. `verdict`: as its last run says it, not observable where it never ran, failed,
+    or has not run for longer than a check may, with why. `last`: when its last run began."""
 
     check: str
     verdict: Verdict
     since: datetime | None
     why: str = ""
+    last: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,19 @@ def promises_stand(
     stands: Mapping[str, ControlStands],
     findings: Sequence[Finding],
     today: date,
+    now: datetime,
 ) -> list[PromiseStands]:
     """Each promise, in its order. Broken where one check finds it broken; else kept only where all of them do."""
-    return [_stands(promise, stands, findings, today) for promise in promises.values()]
+    checks = {
+        name: _check(name, stands.get(name), now) for promise in promises.values() for name in promise.checks
+    }
+    return [_stands(promise, checks, findings, today) for promise in promises.values()]
 
 
 def _stands(
-    promise: Promise, stands: Mapping[str, ControlStands], findings: Sequence[Finding], today: date
+    promise: Promise, every: Mapping[str, CheckStands], findings: Sequence[Finding], today: date
 ) -> PromiseStands:
-    checks = tuple(_check(name, stands.get(name)) for name in promise.checks)
+    checks = tuple(every[name] for name in promise.checks)
     said = {item.verdict for item in checks}
     verdict = next((item for item in (Verdict.BROKEN, Verdict.NOT_OBSERVABLE) if item in said), Verdict.KEPT)
     times = [item.since for item in checks if item.verdict is verdict and item.since is not None]
@@ -87,10 +93,18 @@ def _stands(
     )
 
 
-def _check(name: str, stands: ControlStands | None) -> CheckStands:
+def _check(name: str, stands: ControlStands | None, now: datetime) -> CheckStands:
     if stands is None:
         return CheckStands(name, Verdict.NOT_OBSERVABLE, None, "The check has not run yet.")
     run = stands.last
+    if not timedelta() <= now - run.begun <= LONGEST:
+        when = run.begun.strftime("%Y-%m-%d %H:%M UTC")
+        why = f"The check has not run since {when}."
+        if run.begun > now:
+            why = f"The check ran by a clock that was ahead ({when}), and not since."
+        return CheckStands(name, Verdict.NOT_OBSERVABLE, run.begun, why, run.begun)
     if run.verdict not in list(Verdict):
-        return CheckStands(name, Verdict.NOT_OBSERVABLE, stands.since, f"The check failed: {run.why}")
-    return CheckStands(name, Verdict(run.verdict), stands.since, run.why)
+        return CheckStands(
+            name, Verdict.NOT_OBSERVABLE, stands.since, f"The check failed: {run.why}", run.begun
+        )
+    return CheckStands(name, Verdict(run.verdict), stands.since, run.why, run.begun)

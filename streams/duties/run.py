@@ -72,6 +72,11 @@ class Runner:
 
 
 def due(checks: Iterable[str], controls: ControlLog, seconds: float, now: datetime) -> Sequence[str]:
-    """Checks of which the last run began so long ago, or that never ran. Raises IndexUnavailable."""
-    begun = {item.last.check: item.last.begun for item in controls.stands()}
-    return [name for name in checks if name not in begun or (now - begun[name]).total_seconds() >= seconds]
+    """Checks of which the last run began so long ago, or that never ran; or whose only runs began later than now, by a
+    clock that was ahead. Raises IndexUnavailable."""
+    begun = {item.last.check: item.last.begun for item in controls.stands(now)}
+    return [
+        name
+        for name in checks
+        if name not in begun or begun[name] > now or (now - begun[name]).total_seconds() >= seconds
+    ]

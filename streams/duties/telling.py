@@ -26,14 +26,15 @@ def tell(log: FindingLog, send: Send) -> int:
     for entry in log.entries():
         of[entry.finding].append(entry)
     for entry in waiting:
-        message = message_of_entry(of[entry.finding][: entry.sequence + 1])
+        message = message_of_entry([item for item in of[entry.finding] if item.sequence <= entry.sequence])
         send(TOPIC, encoded(message), entry.finding.encode())
         log.tell([entry])
     return len(waiting)
 
 
 def message_of_entry(entries: Sequence[FindingEntry]) -> DutyFinding:
-    """What the last of these entries of a finding says. Of evidence places alone: no token leaves with it. Pure."""
+    """What the last of these entries of a finding says. Of evidence places alone, and no reason: no token leaves with
+    it, and nothing that somebody wrote freely. Pure."""
     last, finding = entries[-1], finding_of(entries)
     return DutyFinding(
         finding=finding.id,
@@ -50,6 +51,6 @@ def message_of_entry(entries: Sequence[FindingEntry]) -> DutyFinding:
             for item in finding.evidence
             if item.topic
         ),
-        reason=finding.reason or None,
+        reason=None,
         until=finding.until,
     )

@@ -23,6 +23,9 @@ def controls(engine: ClickHouse | None) -> ControlLog:
     return MemoryControls() if engine is None else ClickHouseControls(empty(engine))
 
 
+LATER = NOW + timedelta(hours=1)
+
+
 def entry(
     finding: str, sequence: int, kind: str = "opened", minutes: int = 0, check: str = "unruled"
 ) -> FindingEntry:
@@ -85,14 +88,32 @@ def test_a_check_stands_since_the_first_run_that_said_what_the_last_did(controls
         run(4, "failed", why="down"),
         run(5, "failed", why="up"),
     ]
-    assert not controls.stands()
+    assert not controls.stands(LATER)
     for item in (*runs[:4], run(2, "failed", "late", "down"), run(7, "broken", "always")):
         controls.store(item)
-    always, late, unruled = controls.stands()
+    always, late, unruled = controls.stands(LATER)
     assert (always.last, always.since, always.ran) == (run(7, "broken", "always"), run(7).begun, always.last)
     assert (late.since, late.ran) == (run(2).begun, None)
     assert (unruled.last, unruled.since, unruled.ran) == (runs[3], runs[2].begun, runs[3])
     for item in runs[4:]:
         controls.store(item)
-    unruled = controls.stands()[2]
+    unruled = controls.stands(LATER)[2]
     assert (unruled.last, unruled.since, unruled.ran) == (runs[5], runs[4].begun, runs[3])
+
+
+def test_a_run_of_a_clock_that_was_ahead_outranks_no_later_one(controls: ControlLog) -> None:
+    """It counts only where the check has no other."""
+    controls.store(run(600, "broken"))
+    ((ahead,),) = [controls.stands(LATER)]
+    assert (ahead.last, ahead.since) == (run(600, "broken"), run(600).begun)
+    for item in (run(1), run(2)):
+        controls.store(item)
+    (stands,) = controls.stands(LATER)
+    assert (stands.last, stands.since, stands.ran) == (run(2), run(1).begun, run(2))
+
+
+def test_entries_of_a_finding_stay_together_where_the_first_is_lost(log: FindingLog) -> None:
+    written = [entry("a", 1, "mended", 1), entry("a", 2, "reopened", 9), entry("b", 0, minutes=5)]
+    for item in reversed(written):
+        log.append(item)
+    assert list(log.entries()) == written

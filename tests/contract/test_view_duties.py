@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -11,7 +11,7 @@ from sinks.clickhouse.client import ClickHouse
 from sinks.clickhouse.findings import ClickHouseControls, ClickHouseFindings
 from sinks.ports.findings import ControlRun
 from streams.duties.check import judged
-from streams.duties.findings import accepted, changes, explained, findings_of
+from streams.duties.findings import accepted, changes, explained, finding_of, findings_of
 from tests.support.duties import violation
 from tests.support.index import NOW
 
@@ -28,7 +28,7 @@ def test_a_finding_stands_as_its_ledger_says(database: ClickHouse) -> None:
 
     run(*keys)
     known = {item.key: item for item in findings_of(log.entries()).values()}
-    log.append(explained(known["b"], "a trial", "dpo", NOW))
+    log.append(explained(known["b"], "a trial", "dpo", NOW, NORWEGIAN))
     log.append(accepted(known["c"], "until the move", "dpo", date(2999, 1, 1), NOW, NORWEGIAN))
     log.append(accepted(known["d"], "until the move", "dpo", NORWEGIAN.day(NOW), NOW, NORWEGIAN))
     run("a", "b", "c", "d", says="Now more of it.")
@@ -55,7 +55,7 @@ def test_a_control_stands_as_its_runs_say(database: ClickHouse, more: bool) -> N
     ((check, verdict, since, last, why),) = database.query(
         "SELECT check, verdict, since, last_run, why FROM v_controls"
     )
-    (stands,) = controls.stands()
+    (stands,) = controls.stands(NOW + timedelta(hours=1))
     assert (check, verdict, since, last, why) == (
         "first",
         stands.last.verdict,
@@ -64,3 +64,20 @@ def test_a_control_stands_as_its_runs_say(database: ClickHouse, more: bool) -> N
         stands.last.why,
     )
     assert since == NOW + timedelta(minutes=4 if more else 2)
+
+
+def test_a_run_of_a_clock_that_was_ahead_is_not_the_last(database: ClickHouse) -> None:
+    controls = ClickHouseControls(database)
+    for begun, verdict in ((NOW - timedelta(days=900), "kept"), (datetime(2199, 1, 1, tzinfo=UTC), "broken")):
+        controls.store(ControlRun("first", begun, begun, verdict))
+    assert database.query("SELECT verdict FROM v_controls") == [("kept",)]
+
+
+def test_a_finding_that_lost_its_opening_is_shown_beside_the_others(database: ClickHouse) -> None:
+    log = ClickHouseFindings(database)
+    opened = changes("first", judged(9, [violation("a"), violation("b")]), {}, NOW, NORWEGIAN)
+    first, second = (finding_of([item]) for item in opened)
+    log.append(opened[0])
+    log.append(explained(second, "a trial", "dpo", NOW, NORWEGIAN))
+    rows = database.query("SELECT key, state, since FROM v_findings ORDER BY key")
+    assert rows == [("a", "open", first.since), ("b", "explained", NOW)]

@@ -25,9 +25,9 @@ def violation(key: str = "web.visits/C-21", says: str = "It has no rule.") -> Vi
 
 @dataclass
 class Duties:
-    """Two checks, `first` and `second`, that say `says`, or raise it. `now` goes on by a millisecond a look."""
+    """Two checks, `first` and `second`, that say `says`, raise or call it. `now` goes on by a millisecond a look."""
 
-    says: dict[str, Checked | Exception] = field(
+    says: dict[str, Checked | Exception | Callable[[], Checked]] = field(
         default_factory=lambda: {"first": judged(1, []), "second": judged(1, [])}
     )
     now: datetime = NOW
@@ -57,6 +57,6 @@ class Duties:
             said = self.says[name]
             if isinstance(said, Exception):
                 raise said
-            return said
+            return said() if callable(said) else said
 
         return run

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -10,7 +13,7 @@ import structlog
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel
 
-from console.api.problems import FINDING_RESPONSES
+from console.api.problems import FINDING_RESPONSES, RUN_RESPONSES
 from console.api.protection.doors import caller_name
 from console.api.protection.recording import note_of
 from console.api.request_bodies import Acceptance, Explanation, ToRun
@@ -27,6 +30,7 @@ MOST = 10_000
 _APPROVER = (
     "a finding is accepted by the approver alone; ask with INNSYN_APPROVER_TOKEN as the token, or explain it"
 )
+_RUNNING = "checks run already; wait until they have, and look at GET /v1/controls"
 _UNKNOWN = "there is no finding of that id; GET /v1/findings lists those there are"
 log = structlog.get_logger(__name__)
 
@@ -109,12 +113,13 @@ class TextShown(BaseModel):
 
 
 class CheckOfPromise(BaseModel):
-    """What one check says of a promise, since when, and why it is not observable."""
+    """What one check says of a promise, since when, and why it is not observable. `last`: when its last run began."""
 
     check: str
     verdict: Verdict
     since: datetime | None
     why: str | None
+    last: datetime | None
 
 
 class PromiseShown(BaseModel):
@@ -138,6 +143,7 @@ class PromisesShown(BaseModel):
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["duties"])
+    running = threading.Lock()
     approver = caller_name(services.approver_token) if services.approver_token else None
 
     @routes.get("/findings", response_model=FindingPage)
@@ -182,16 +188,28 @@ def router(services: Services) -> APIRouter:
         note_of(request.state).size = len(found)
         return {"items": [_control(item) for item in found]}
 
-    @routes.post("/controls/run", response_model=RunsShown)
+    @routes.post("/controls/run", response_model=RunsShown, responses=RUN_RESPONSES)
     def run(body: ToRun, request: Request) -> dict[str, Any]:
-        """Run checks now. Costs scans of the index."""
+        """Run checks now, one call at a time. Costs scans of the index."""
         note = note_of(request.state)
         note.changes = True
-        runs = _desk(services).run(body.names)
+        with _alone(running):
+            runs = _desk(services).run(body.names)
         note.size = len(runs)
         return {"items": [_run(item) for item in runs]}
 
     return routes
+
+
+@contextmanager
+def _alone(running: threading.Lock) -> Iterator[None]:
+    """Who comes while another is at it is refused."""
+    if not running.acquire(blocking=False):
+        raise HTTPException(HTTPStatus.CONFLICT, _RUNNING)
+    try:
+        yield
+    finally:
+        running.release()
 
 
 def _desk(services: Services) -> Desk:
@@ -260,7 +278,13 @@ def _promise(stands: PromiseStands, today: date) -> dict[str, Any]:
         "verdict": stands.verdict,
         "since": stands.since,
         "checks": [
-            {"check": item.check, "verdict": item.verdict, "since": item.since, "why": item.why or None}
+            {
+                "check": item.check,
+                "verdict": item.verdict,
+                "since": item.since,
+                "why": item.why or None,
+                "last": item.last,
+            }
             for item in stands.checks
         ],
         "findings": [_shown(item, today) for item in stands.findings],

@@ -7,9 +7,10 @@ CREATE OR REPLACE VIEW v_findings $on_cluster AS
 SELECT
     finding, check, key,
     multiIf(
-        moved_by IN ('opened', 'reopened') OR (moved_by = 'accepted' AND until < toDate32(now('UTC'))), 'open', moved_by
+        moved_by IN ('', 'opened', 'reopened') OR (moved_by = 'accepted' AND until < toDate32(now('UTC'))), 'open', moved_by
     ) AS state,
-    JSONExtractString(said, 'says') AS says, parseDateTime64BestEffort(JSONExtractString(said, 'since'), 3, 'UTC') AS since,
+    JSONExtractString(said, 'says') AS says,
+    coalesce(parseDateTime64BestEffortOrNull(JSONExtractString(said, 'since'), 3, 'UTC'), opened) AS since,
     opened, moved, JSONExtractString(last, 'reason') AS reason, JSONExtractString(last, 'by') AS by, until,
     JSONExtractRaw(said, 'evidence') AS evidence
 FROM

@@ -12,8 +12,8 @@ LONGEST = timedelta(hours=25)
 
 
 def controls_ran(looking: Looking) -> Checked:
-    """Checks whose last run failed, is more than a day old, or never was."""
-    stands = {item.last.check: item for item in looking.controls.stands()}
+    """Checks whose last run failed, is more than a day old, is said to be still to come, or never was."""
+    stands = {item.last.check: item for item in looking.controls.stands(looking.now)}
     violations = []
     for name in sorted({*looking.names} - {NAME}):
         item = stands.get(name)
@@ -21,6 +21,8 @@ def controls_ran(looking: Looking) -> Checked:
             says, since = "has never run", looking.now
         elif item.last.verdict == "failed":
             says, since = "fails", item.since
+        elif item.last.begun > looking.now:
+            says, since = "ran by a clock that was ahead, and not since", looking.now
         elif looking.now - item.last.begun > LONGEST:
             says, since = "has not run for more than a day", item.last.begun + LONGEST
         else:

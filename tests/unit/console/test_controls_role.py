@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from console.wiring.controls import Controls
+from schemas.errors import BrokerUnavailable
 from tests.support.duties import Duties
 
 
@@ -39,3 +42,21 @@ def test_without_an_interval_nothing_runs_by_itself_and_what_changed_is_told() -
     duties.desk.run()
     role(duties, 0.0, sent).turn()
     assert sent == ["duties.findings"]
+
+
+def test_what_nobody_foresaw_ends_no_process() -> None:
+    """A message that cannot be made; what is away is still for whoever starts roles anew."""
+    duties = Duties()
+    duties.breaks("first", "a")
+
+    def broken(*_: object) -> None:
+        raise KeyError("says")
+
+    def away(*_: object) -> None:
+        raise BrokerUnavailable("no broker")
+
+    fails = Controls(duties.desk, duties.findings, duties.controls, broken, 60.0, lambda: duties.now)
+    assert fails.turn() == []
+    waits = Controls(duties.desk, duties.findings, duties.controls, away, 60.0, lambda: duties.now)
+    with pytest.raises(BrokerUnavailable):
+        waits.turn()

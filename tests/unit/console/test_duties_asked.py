@@ -13,6 +13,7 @@ from console.api.protection.recorder import Recorder
 from schemas.promises import Promise
 from sinks.memory.audit import MemoryAudit
 from sinks.ports.audit import Looked
+from streams.duties.check import Checked, judged
 from tests.support.api import services
 from tests.support.commands import home, quiet, run
 from tests.support.duties import Duties
@@ -72,6 +73,24 @@ def test_checks_run_on_command_and_one_that_breaks_is_told(duties: Duties) -> No
         ("second", 0, "failed"),
     ]
     assert "broken" in run("controls")[1]
+
+
+def test_checks_run_for_one_at_a_time(duties: Duties) -> None:
+    """Who comes while they run is told so; nobody after that."""
+    told = list[tuple[int, str]]()
+
+    def meanwhile(*_: object) -> Checked:
+        status, _out, err = run("controls", "run")
+        told.append((status, " ".join(err.split())))
+        return judged(1, [])
+
+    duties.says["first"] = meanwhile
+    assert run("controls", "run", "first")[0] == 0
+    ((status, err),) = told
+    assert status != 0
+    assert "checks run already" in err
+    duties.says["first"] = judged(1, [])
+    assert run("controls", "run", "first")[0] == 0
 
 
 def test_findings_are_listed_with_where_to_look(duties: Duties) -> None:

@@ -12,6 +12,7 @@ from sinks.ports.findings import FindingEntry
 from streams.duties.check import Checked, Evidence, Violation, judged, not_observable
 from streams.duties.findings import (
     LONGEST_REASON,
+    UNSAID,
     Finding,
     Standing,
     accepted,
@@ -64,7 +65,7 @@ def test_a_finding_opens_with_what_was_found_and_is_not_told_again() -> None:
 def test_what_is_seen_otherwise_is_told_and_stands_as_before() -> None:
     ledger = Ledger()
     ledger.run(violation())
-    ledger.entries.append(explained(ledger.one, "a trial", "dpo", NOW))
+    ledger.entries.append(explained(ledger.one, "a trial", "dpo", NOW, NORWEGIAN))
     assert ledger.run(violation(says="Now more of it."), at=NOW + DAY) == ["seen"]
     assert (ledger.one.standing, ledger.one.says, ledger.one.reason) == (
         Standing.EXPLAINED,
@@ -77,7 +78,7 @@ def test_what_a_run_no_longer_finds_is_mended_and_opens_again_when_it_comes_back
     """Nobody has to say so; what was said of it before does not hold for the next time."""
     ledger = Ledger()
     ledger.run(violation())
-    ledger.entries.append(explained(ledger.one, "a trial", "dpo", NOW))
+    ledger.entries.append(explained(ledger.one, "a trial", "dpo", NOW, NORWEGIAN))
     assert ledger.run(at=NOW + DAY) == ["mended"]
     assert ledger.run(at=NOW + 2 * DAY) == []
     assert (ledger.one.standing, ledger.one.moved) == (Standing.MENDED, NOW + DAY)
@@ -118,7 +119,7 @@ def test_a_reason_is_asked_for(reason: str) -> None:
     ledger = Ledger()
     ledger.run(violation())
     with pytest.raises(InputError, match="say why"):
-        explained(ledger.one, reason, "dpo", NOW)
+        explained(ledger.one, reason, "dpo", NOW, NORWEGIAN)
     with pytest.raises(InputError, match="say why"):
         accepted(ledger.one, reason, "dpo", date(2027, 1, 1), NOW, NORWEGIAN)
 
@@ -130,7 +131,7 @@ def test_nothing_is_said_of_what_is_mended_and_no_day_that_is_over_is_taken() ->
         accepted(ledger.one, "why", "dpo", date(2026, 5, 31), NOW, NORWEGIAN)
     ledger.run()
     with pytest.raises(InputError, match="is mended"):
-        explained(ledger.one, "why", "dpo", NOW)
+        explained(ledger.one, "why", "dpo", NOW, NORWEGIAN)
 
 
 @pytest.mark.parametrize("key", ["", "kari nordmann", "kari@example.no", "x" * 201, "/a"])
@@ -142,3 +143,40 @@ def test_a_key_is_no_text_that_people_write(key: str) -> None:
 def test_evidence_is_read_as_it_was_written() -> None:
     for item in (PLACE, Evidence(note="catalogue/retention.yaml")):
         assert Evidence.of_json(item.as_json()) == item
+
+
+def test_what_is_accepted_until_a_day_is_not_explained_for_ever() -> None:
+    """An explanation has no end: it can be given once that day is over, or what is accepted be accepted anew."""
+    ledger, today = Ledger(), NORWEGIAN.day(NOW)
+    ledger.run(violation())
+    ledger.entries.append(accepted(ledger.one, "moves in June", "dpo", today, NOW, NORWEGIAN))
+    with pytest.raises(InputError, match=f"is accepted until {today}; explain it once that is over"):
+        explained(ledger.one, "a trial", "dpo", NOW, NORWEGIAN)
+    later = accepted(ledger.one, "moves in July", "dpo", today + DAY, NOW, NORWEGIAN)
+    assert findings_of([*ledger.entries, later])[later.finding].until == today + DAY
+    ledger.entries.append(explained(ledger.one, "a trial", "dpo", NOW + DAY, NORWEGIAN))
+    assert ledger.one.standing is Standing.EXPLAINED
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_lost_entry_takes_nothing_else_with_it(lost: int) -> None:
+    """What is left is shown, with how much is lost; the next entry takes a number that is free, and a run says anew
+    what was found."""
+    ledger = Ledger()
+    ledger.run(violation())
+    ledger.run(violation(says="Now more of it."), at=NOW + DAY)
+    ledger.run(at=NOW + 2 * DAY)
+    ledger.run(violation(), at=NOW + 3 * DAY)
+    del ledger.entries[lost]
+    assert (ledger.one.lost, ledger.one.standing) == (1, Standing.OPEN)
+    assert explained(ledger.one, "a trial", "dpo", NOW, NORWEGIAN).sequence == 4
+
+
+@pytest.mark.parametrize("kind", ["explained", "seen"])
+def test_a_finding_that_lost_its_opening_is_said_again_by_the_next_run(kind: str) -> None:
+    ledger = Ledger()
+    ledger.run(violation())
+    ledger.entries[:] = [FindingEntry(ledger.one.id, 1, kind, NOW, "unruled", "web.visits/C-21")]
+    assert (ledger.one.says, ledger.one.since, ledger.one.lost) == (UNSAID, NOW, 1)
+    assert ledger.run(violation(), at=NOW + DAY) == ["seen"]
+    assert (ledger.one.says, ledger.entries[-1].sequence) == ("It has no rule.", 2)

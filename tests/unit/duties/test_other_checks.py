@@ -122,6 +122,18 @@ def test_checks_that_fail_or_do_not_run_break_it_until_they_run() -> None:
     assert {item.standing for item in watched.run(NAME, late)} == {Standing.MENDED}
 
 
+def test_a_check_that_ran_by_a_clock_that_was_ahead_breaks_it_until_it_runs() -> None:
+    watched, ahead = Watched(), NOW + timedelta(days=3)
+    for name in CHECKS:
+        watched.sinks.controls.store(ControlRun(name, ahead, ahead, "kept"))
+    found = watched.run(NAME)
+    assert {item.key for item in found} == {*CHECKS} - {NAME}
+    assert "clock that was ahead" in found[0].says
+    for name in CHECKS:
+        watched.sinks.controls.store(ControlRun(name, NOW, NOW, "kept"))
+    assert {item.standing for item in watched.run(NAME)} == {Standing.MENDED}
+
+
 def test_a_check_that_never_ran_breaks_it() -> None:
     assert {item.key for item in Watched().check(NAME).violations} == {*CHECKS} - {NAME}
 

@@ -133,14 +133,31 @@ def test_a_promise_is_kept_where_all_of_its_checks_say_so(
 ) -> None:
     """Kept since the last of them does, else since the first that says otherwise."""
     of = {"first": stands("first", first, 5), "second": stands("second", second, 2, "down")}
-    (found,) = promises_stand({"R1": PROMISE}, of, [], NOW.date())
+    (found,) = promises_stand({"R1": PROMISE}, of, [], NOW.date(), NOW)
     assert (found.verdict, found.since) == (verdict, NOW - hours * HOUR)
 
 
 def test_what_never_ran_is_not_kept() -> None:
-    (found,) = promises_stand({"R1": PROMISE}, {"first": stands("first", "kept", 1)}, [], NOW.date())
+    (found,) = promises_stand({"R1": PROMISE}, {"first": stands("first", "kept", 1)}, [], NOW.date(), NOW)
     assert (found.verdict, found.since) == (Verdict.NOT_OBSERVABLE, None)
     assert [item.why for item in found.checks] == ["", "The check has not run yet."]
+
+
+def test_what_ran_too_long_ago_keeps_no_promise() -> None:
+    """Nor does what ran by a clock that was ahead; a day and an hour is what a check may wait."""
+    for hours, verdict in (
+        (25, Verdict.KEPT),
+        (26, Verdict.NOT_OBSERVABLE),
+        (900 * 24, Verdict.NOT_OBSERVABLE),
+    ):
+        of = {name: stands(name, "kept", hours) for name in ("first", "second")}
+        (found,) = promises_stand({"R1": PROMISE}, of, [], NOW.date(), NOW)
+        assert (found.verdict, found.checks[0].last) == (verdict, NOW - hours * HOUR)
+    assert found.checks[0].why == "The check has not run since 2023-12-14 08:00 UTC."
+    of = {name: stands(name, "kept", -1) for name in ("first", "second")}
+    (found,) = promises_stand({"R1": PROMISE}, of, [], NOW.date(), NOW)
+    assert found.verdict is Verdict.NOT_OBSERVABLE
+    assert "clock that was ahead" in found.checks[0].why
 
 
 def test_a_promise_shows_what_its_checks_found_and_how_much_of_it_is_open() -> None:

@@ -10,12 +10,14 @@ from schemas.errors import BrokerUnavailable, IndexUnavailable, InputError
 from schemas.messages import DutyFinding, FindingPlace, message_of
 from schemas.own import own_record
 from schemas.times import whole_milliseconds
+from sinks.ports.findings import ControlRun, FindingEntry
 from streams.duties.check import not_observable
-from streams.duties.findings import Standing
+from streams.duties.findings import UNSAID, Standing
 from streams.duties.run import due
 from streams.duties.telling import TOPIC, tell
 from streams.rights.protocol.messages import decoded
 from tests.support.duties import Duties, violation
+from tests.support.index import NOW
 
 
 def test_a_result_is_stored_of_every_check() -> None:
@@ -123,8 +125,9 @@ def test_every_change_is_told_once_by_places_and_without_a_token() -> None:
     duties.desk.accept(opened.finding, "until the move", "dpo", date(2026, 6, 30))
     duties.says["first"] = duties.says["second"]
     duties.desk.run()
+    # What somebody wrote freely stays here.
     accepted, mended = sent_of(duties)
-    assert (accepted.change, accepted.state, accepted.reason) == ("accepted", "accepted", "until the move")
+    assert (accepted.change, accepted.state, accepted.reason) == ("accepted", "accepted", None)
     assert (accepted.until, accepted.says) == (date(2026, 6, 30), opened.says)
     assert (mended.change, mended.state, mended.reason, mended.sequence) == ("mended", "mended", None, 2)
 
@@ -140,3 +143,24 @@ def test_what_could_not_be_sent_is_told_later() -> None:
     with pytest.raises(BrokerUnavailable):
         tell(duties.findings, away)
     assert len(sent_of(duties)) == 1
+
+
+def test_what_lost_its_opening_is_told_by_what_is_left() -> None:
+    duties = Duties()
+    duties.findings.append(FindingEntry("f-1", 1, "explained", NOW, "first", "a"))
+    duties.findings.append(FindingEntry("f-1", 3, "mended", NOW, "first", "a"))
+    assert [(item.sequence, item.says, item.state) for item in sent_of(duties)] == [
+        (1, UNSAID, "explained"),
+        (3, UNSAID, "mended"),
+    ]
+
+
+def test_a_check_is_due_whose_last_run_is_still_to_come() -> None:
+    """By a clock that was ahead: it would else not run until then."""
+    duties = Duties()
+    ahead = NOW + timedelta(days=3)
+    duties.controls.store(ControlRun("first", ahead, ahead, "kept"))
+    assert due(["first"], duties.controls, 60.0, NOW) == ["first"]
+    duties.desk.run(["first"])
+    assert due(["first"], duties.controls, 60.0, duties.now) == []
+    assert duties.desk.controls()[0].stands == duties.controls.stands(duties.now)[0]
