@@ -3,51 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
+from schemas.calendars import Calendar
 from schemas.tags import TagSet
 from schemas.vocabulary import CommandState, Right
 from streams.duties.check import Check, Checked, Evidence, Looking, Violation, event, judged, not_observable
 from streams.rights.protocol.command import UNANSWERED
 from streams.rights.protocol.deadlines import due_at
-from streams.rights.protocol.request import RequestState
+from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.standing import standing
 
 PATIENCE = timedelta(days=7)
 """So long a system may take to answer a command before that is a finding of its own, whatever the deadline is."""
+REMEMBERED = timedelta(days=90)
+"""So long an answer that came too late breaks the duty after it was given: the answer itself does not make it one in
+time, and whoever looks once a quarter sees it."""
+_OVER = (State.COMPLETED, State.CLOSED, State.CANCELLED)
+"""Nothing is to be done any more. What is open again was carried out, and is not over."""
 _NONE = "No request of that kind has come yet, so nobody can say that one is answered in time."
 _OBJECTED = ("e", "f")
 """Bases of GDPR Art. 6(1) on which what is objected to rests (Art. 21(1))."""
 
 
 def overdue(right: Right) -> Callable[[Looking], Checked]:
-    """Requests of that right whose deadline is over and that have no answer."""
+    """Requests of that right whose deadline is over and that have no answer, are open again, or were answered late."""
 
     def run(looking: Looking) -> Checked:
-        calendar = looking.company.catalogue.calendar
         requests = [item for item in looking.requests() if item.type == right]
         if not requests:
             return not_observable(_NONE)
-        late = [(item, standing(item, looking.now, calendar)) for item in requests]
-        return judged(
-            len(requests),
-            [
-                Violation(
-                    key=item.request_id,
-                    says=f"The request {item.request_id} ({right}) was due on {stands.due} and has no answer.",
-                    since=datetime.combine(stands.due + timedelta(days=1), time(), calendar.zone),
-                    evidence=(_of(item),),
-                )
-                for item, stands in late
-                if stands.overdue and stands.due is not None
-            ],
-        )
+        late = (_late(item, right, looking) for item in requests)
+        return judged(len(requests), [item for item in late if item is not None])
 
     return run
 
 
+def _late(request: RequestState, right: Right, looking: Looking) -> Violation | None:
+    calendar, now = looking.company.catalogue.calendar, looking.now
+    stands, answered = standing(request, now, calendar), _answered(request)
+    due, since = request.due, None
+    if stands.overdue and stands.due is not None:
+        due, what = stands.due, "has no answer"
+    elif request.state is State.REOPENED and due < calendar.day(now):
+        since = max((item.found_at for item in request.late_findings), default=None)
+        what = "is open again since its answer"
+    elif answered is not None and (due := _due(request, answered, calendar)) < calendar.day(answered):
+        if now - answered >= REMEMBERED:
+            return None
+        what = f"was answered on {calendar.day(answered)}"
+    else:
+        return None
+    over = datetime.combine(due + timedelta(days=1), time(), calendar.zone)
+    return Violation(
+        key=request.request_id,
+        says=f"The request {request.request_id} ({right}) was due on {due} and {what}.",
+        since=max(over, since or over),
+        evidence=(_of(request),),
+    )
+
+
+def _answered(request: RequestState) -> datetime | None:
+    """When whoever asked had the answer: what was ready and not sent yet is none, what was closed by hand is one."""
+    if request.state not in _OVER or request.state is State.CANCELLED:
+        return None
+    return request.completed_at or request.answered_at or request.ended_at
+
+
+def _due(request: RequestState, answered: datetime, calendar: Calendar) -> date:
+    """The deadline as it was then; a clock that stood to the end stood until the answer."""
+    if request.paused_since is None:
+        return request.due
+    return due_at(request.received_at, calendar, more=request.more, pauses=request.pauses, now=answered)
+
+
 def commands_unanswered(looking: Looking) -> Checked:
-    """Systems that were told a week ago or before and have given no final answer, or failed."""
+    """Systems that were told a week ago or before and have given no final answer, or failed; also of requests that are
+    open again."""
     requests = looking.requests()
     if not any(item.commands for item in requests):
         return not_observable(
@@ -60,7 +92,7 @@ def commands_unanswered(looking: Looking) -> Checked:
 
 
 def _unanswered(request: RequestState, now: datetime) -> Iterator[Violation]:
-    if request.ended:
+    if request.state in _OVER:
         return
     for command in request.commands.values():
         waits = command.state in UNANSWERED or command.state is CommandState.FAILED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from sinks.ports.lineage import Span
 from streams.duties.check import Evidence, Verdict
 from streams.duties.findings import Standing
 from streams.rights.protocol.command import Command
-from streams.rights.protocol.deadlines import due_at
+from streams.rights.protocol.deadlines import Pause, due_at
+from streams.rights.protocol.events import LateFound
 from streams.rights.protocol.request import RequestState, State
 from streams.rights.protocol.scope import Scope
 from tests.support.index import NOW, Row, moment, token
@@ -41,7 +43,43 @@ def test_a_request_that_is_late_breaks_it_until_it_is_answered(right: Right) -> 
     assert (found.key, found.evidence) == ("r-1", (Evidence(note="request r-1"),))
     assert found.since.date() <= (due_at(NOW - 40 * DAY) + DAY)
     watched.requests = [request(right, 40, state=State.COMPLETED, completed_at=NOW)]
-    assert [item.standing for item in watched.run(name)] == [Standing.MENDED]
+    assert [item.standing for item in watched.run(name, NOW + 89 * DAY)] == [Standing.OPEN]
+    assert [item.standing for item in watched.run(name, NOW + 90 * DAY)] == [Standing.MENDED]
+
+
+@pytest.mark.parametrize(
+    ("days", "said", "broken"),
+    [
+        (400, {"state": State.COMPLETED, "completed_at": NOW - DAY}, "was answered on 2026-05-31"),
+        (400, {"state": State.COMPLETED, "completed_at": NOW - 100 * DAY}, None),
+        (50, {"state": State.COMPLETED, "completed_at": NOW - 30 * DAY}, None),
+        (50, {"state": State.COMPLETED, "completed_at": NOW - DAY, "more": 2}, None),
+        (50, {"state": State.CLOSED, "ended_at": NOW - DAY}, "was answered on 2026-05-31"),
+        (50, {"state": State.CANCELLED, "ended_at": NOW - DAY}, None),
+        (50, {"state": State.CLOSED, "ended_at": NOW, "pauses": (Pause(NOW - 48 * DAY),)}, None),
+        (50, {"state": State.ANSWERED, "answered_at": NOW - 40 * DAY}, "has no answer"),
+        (400, {"state": State.REOPENED, "completed_at": NOW - 390 * DAY}, "is open again"),
+        (20, {"state": State.REOPENED, "completed_at": NOW - 10 * DAY}, None),
+    ],
+)
+def test_an_answer_is_in_time_by_the_deadline_as_it_was(
+    days: int, said: dict[str, Any], broken: str | None
+) -> None:
+    """With extensions and pauses; what is ready and not sent is no answer, and what is open again is not over."""
+    watched, due = Watched(), due_at(NOW - days * DAY, more=said.get("more", 0))
+    watched.requests = [request(Right.ACCESS, days, due=due, **said)]
+    checked = watched.check("access_overdue")
+    assert (checked.verdict is Verdict.BROKEN) == (broken is not None)
+    assert all(broken is not None and broken in item.says for item in checked.violations)
+
+
+def test_what_came_to_light_later_breaks_it_since_then() -> None:
+    found = LateFound(NOW - 3 * DAY, 1, 0, ("crm",), (), "")
+    watched = Watched()
+    watched.requests = [
+        request(Right.ACCESS, 90, state=State.REOPENED, completed_at=NOW - 80 * DAY, late_findings=(found,))
+    ]
+    assert [item.since for item in watched.run("access_overdue")] == [NOW - 3 * DAY]
 
 
 @pytest.mark.parametrize("state", [CommandState.SENT, CommandState.ACCEPTED, CommandState.FAILED])
@@ -60,6 +98,14 @@ def test_a_system_that_does_not_answer_breaks_it_until_it_does(state: CommandSta
     told(8, state)
     (found,) = watched.run("commands_unanswered")
     assert (found.key, found.since) == ("r-1/crm", NOW - DAY)
+    (waits,) = watched.requests
+    for other, verdict in (
+        (State.REOPENED, Verdict.BROKEN),
+        (State.COMPLETED, Verdict.KEPT),
+        (State.CLOSED, Verdict.KEPT),
+    ):
+        watched.requests = [replace(waits, state=other, completed_at=NOW)]
+        assert watched.check("commands_unanswered").verdict is verdict
     told(8, CommandState.DONE)
     assert [item.standing for item in watched.run("commands_unanswered")] == [Standing.MENDED]
 
