@@ -24,7 +24,7 @@ from streams.duties.looking import looking
 from streams.duties.registry import CHECKS
 from streams.duties.run import FAILED, Runner, due
 from streams.duties.telling import Send, tell
-from streams.identity.rekeyed import RekeyedExpiry, Same
+from streams.identity.rekeyed import Same
 from streams.rights.protocol.request import RequestState
 
 _LOOK_SECONDS = 30.0
@@ -98,11 +98,10 @@ def duties_desk(sinks: Sinks, settings: Settings, rights: Requests) -> Desk:
     calendar = company.catalogue.calendar
     same = Same(sinks.pairs, token_keys(sinks, settings).rotated)
     people = identities(sinks.claims, sinks.beside, company.catalogue, same)
-    expiry = RekeyedExpiry(sinks.expiry, same)
 
     def look(moment: datetime) -> Looking:
         asked = rights.requests, rights.kept_spans
-        return looking(sinks, company, people, *asked, CHECKS, moment, expiry)
+        return looking(sinks, company, people, *asked, CHECKS, moment, same)
 
     runner = Runner(CHECKS, look, sinks.findings, sinks.controls, now, calendar)
     return Desk(CHECKS, sinks.findings, sinks.controls, runner, now, calendar, company.promises)

@@ -7,12 +7,16 @@ from datetime import datetime
 from functools import cache, cached_property
 
 from schemas.company import Company
+from sinks.ports.clocks import ClockIndex
+from sinks.ports.duties import DutyReader
 from sinks.ports.expiry import ExpiryReader
 from sinks.ports.held import HeldReader, HeldRow, HeldTags
 from sinks.ports.lineage import Span
 from sinks.ports.sinks import Sinks
 from streams.duties.check import Looking
+from streams.duties.rekeyed import ClocksOfEvery, DutiesByOneName, about_every
 from streams.identity.identities import Identities
+from streams.identity.rekeyed import RekeyedExpiry, Same
 from streams.rights.protocol.request import RequestState
 
 
@@ -52,21 +56,29 @@ def looking(
     kept: Callable[[], Sequence[Span]],
     names: Collection[str],
     now: datetime,
-    expiry: ExpiryReader | None = None,
+    same: Same | None = None,
 ) -> Looking:
-    """Of an open index, for the checks of one round. `requests`, `kept`: asked once. `expiry`: instead of the index's
-    own, such as one that knows rotated keys."""
+    """Of an open index, for the checks of one round. `requests`, `kept`: asked once. `same`: of an index whose token
+    keys may have changed; then whatever is looked for by token is looked for under all of them."""
+    expiry: ExpiryReader = sinks.expiry
+    clocks: ClockIndex = sinks.clocks
+    duties: DutyReader = sinks.duties
+    asked, stays = requests, kept
+    if same is not None:
+        asked, stays = lambda: about_every(requests(), same), lambda: same.spans(kept())
+        expiry, clocks = RekeyedExpiry(expiry, same), ClocksOfEvery(clocks, same)
+        duties = DutiesByOneName(duties, same)
     return Looking(
         company=company,
         now=now,
         held=HeldOnce(sinks.held),
-        duties=sinks.duties,
+        duties=duties,
         identities=identities,
-        expiry=expiry or sinks.expiry,
+        expiry=expiry,
         untagged=sinks.untagged,
         controls=sinks.controls,
-        clocks=sinks.clocks,
-        requests=cache(requests),
-        kept=cache(kept),
+        clocks=clocks,
+        requests=cache(asked),
+        kept=cache(stays),
         names=names,
     )

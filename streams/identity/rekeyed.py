@@ -137,8 +137,8 @@ def _named(
     return named
 
 
-def _renamed(said: pa.Table, columns: Sequence[str], same: Same) -> pa.Table:
-    """The table with every token in the columns by the one that names its identifier."""
+def renamed(said: pa.Table, columns: Sequence[str], same: Same) -> pa.Table:
+    """The table with every token in the columns by the one that names its identifier. Raises IndexUnavailable."""
     texts = {name: said[name].to_pylist() for name in columns}
     names = same.names(set().union(*texts.values()) - {NOTHING}) if said.num_rows else {}
     if all(token == name for token, name in names.items()):
@@ -177,7 +177,7 @@ class RekeyedClaims:
         return sorted(set().union(*self._same.every(tokens).values()))
 
     def _named(self, said: pa.Table, columns: Sequence[str]) -> pa.Table:
-        return _renamed(said, columns, self._same)
+        return renamed(said, columns, self._same)
 
 
 class RekeyedReader:
@@ -232,7 +232,7 @@ class RekeyedClocks:
 
     def clock_events(self, tokens: Sequence[bytes], known_at: datetime | None = None) -> pa.Table:
         every = sorted(set().union(*self._same.every(tokens).values()))
-        return _renamed(self._reader.clock_events(every, known_at), ("token", "thing"), self._same)
+        return renamed(self._reader.clock_events(every, known_at), ("token", "thing"), self._same)
 
 
 class RekeyedFacts:
@@ -246,7 +246,7 @@ class RekeyedFacts:
         self, tokens: Sequence[bytes], facts: Sequence[str] = (), known_at: datetime | None = None
     ) -> pa.Table:
         every = sorted(set().union(*self._same.every(tokens).values()))
-        return _renamed(self._reader.facts(every, facts, known_at), ("token",), self._same)
+        return renamed(self._reader.facts(every, facts, known_at), ("token",), self._same)
 
 
 class RekeyedRecordKeys:
@@ -305,7 +305,7 @@ class RekeyedExposed:
 
     def exposed(self, reach: Reach, page: int = 20_000) -> Iterator[pa.Table]:
         for table in self._reader.exposed(reach, page):
-            yield _renamed(table, ("token", "customer"), self._same)
+            yield renamed(table, ("token", "customer"), self._same)
 
 
 class RekeyedEraser:

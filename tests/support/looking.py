@@ -16,6 +16,7 @@ from streams.duties.findings import Finding, changes, findings_of
 from streams.duties.looking import looking
 from streams.duties.registry import CHECKS
 from streams.identity.identities import Identities
+from streams.identity.rekeyed import Same
 from streams.rights.protocol.request import RequestState
 from tests.support.company import model
 from tests.support.index import NOW, Row, batch
@@ -30,6 +31,7 @@ class Watched:
     sinks: Sinks = field(default_factory=memory_sinks)
     requests: Sequence[RequestState] = ()
     kept: Sequence[Span] = ()
+    same: Same | None = None
 
     def __post_init__(self) -> None:
         self._putting = Putting(self.company, self.sinks.writer())
@@ -44,7 +46,7 @@ class Watched:
     def looking(self, now: datetime = NOW) -> Looking:
         identities = Identities(self.sinks.claims, self.company.catalogue.identity_sources)
         asked = lambda: self.requests, lambda: self.kept
-        return looking(self.sinks, self.company, identities, *asked, CHECKS, now)
+        return looking(self.sinks, self.company, identities, *asked, CHECKS, now, self.same)
 
     def check(self, name: str, now: datetime = NOW) -> Checked:
         return CHECKS[name].run(self.looking(now))
