@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.catalogue import Catalogue
 from schemas.company import Company
 from schemas.errors import InputError
 from schemas.times import iso
@@ -31,8 +32,8 @@ def decisions(question: Question, known: Known, facts: FactReader, now: datetime
     automated_purposes: {id: events}} and of identity what a look-up has; newest first.
 
     `by`: `automated`, `by_people`, or `unknown` where the event has another word. `automated_purposes`: those that the
-    catalogue says are decided by machine, with the person's events for each. Raises InvalidIdentifier, InputError,
-    IndexUnavailable.
+    catalogue says are decided by machine, with the person's events for each. What may only be described, and what
+    cannot be judged, is in none of it. Raises InvalidIdentifier, InputError, IndexUnavailable.
     """
     limits = question.limits
     if limits.since and limits.until and limits.since >= limits.until:
@@ -42,7 +43,8 @@ def decisions(question: Question, known: Known, facts: FactReader, now: datetime
     found, attribution = attributed(person, known.reader, known.catalogue, limits, moment.known_at)
     tokens = sorted({span.token for span in person.spans})
     rows = facts.facts(tokens, (_FACT,), moment.known_at).to_pylist() if tokens else []
-    said = list(_shown(_of_person(rows, person.spans, limits), known.company))
+    told = _told(_of_person(rows, person.spans, limits), found, known.catalogue)
+    said = list(_shown(told, known.company))
     counts = {word: sum(item["by"] == word for item in said) for word in (_BY_MACHINE, "by_people")}
     return {
         **attribution.shown(bool(found.holdings)),
@@ -80,6 +82,25 @@ def _of_person(
         key=lambda row: (row["event_time"], row["topic"], row["partition"], row["offset"], row["part"]),
         reverse=True,
     )
+
+
+def _told(
+    rows: Iterable[Mapping[str, Any]], found: Found, catalogue: Catalogue
+) -> Iterator[Mapping[str, Any]]:
+    """Those of which an answer may tell. A fact has no tags: in a topic where the person has events of which nobody may
+    tell (ekomloven § 3-14), or that cannot be judged, nothing is told from the first of these to the last."""
+    open_to_all = {
+        item.tags.id
+        for item in judged(found, catalogue)[0].holdings
+        if not only_described(item.tags, catalogue)
+    }
+    silent = [item for item in found.holdings if item.tags.id not in open_to_all]
+    for row in rows:
+        at = row["event_time"].replace(tzinfo=UTC)
+        if not any(
+            item.tags.topic == row["topic"] and item.first_seen <= at <= item.last_seen for item in silent
+        ):
+            yield row
 
 
 def _shown(rows: Iterable[Mapping[str, Any]], company: Company) -> Iterator[dict[str, Any]]:

@@ -82,6 +82,26 @@ def test_what_the_catalogue_says_is_decided_by_machine_is_named_beside(desk: Des
     assert answer["resolution"] == "unique"
 
 
+@pytest.mark.parametrize("rules", ["describe", "lacking", "full"])
+def test_what_nobody_may_tell_of_is_in_no_list(desk: Desk, rules: str) -> None:
+    """As in the totals; nor what cannot be judged, as a rule that it names is gone."""
+    company = desk.services.company
+    known = dict(company.catalogue.retention_rules)
+    for name in ("T14", "T17"):
+        rule = known.pop(name)
+        if rules != "lacking":
+            active = {"active": True, "effect": "hold_legal_obligation", "disclosure": rules}
+            known[name] = rule.model_copy(update=active)
+    object.__setattr__(
+        desk.services,
+        "company",
+        replace(company, catalogue=replace(company.catalogue, retention_rules=known)),
+    )
+    answer = desk.ask("lineage/decisions", KARI)
+    told = (answer["total_events"], answer["automated"], answer["by_people"], len(answer["decisions"]))
+    assert told == ((3, 2, 1, 3) if rules == "full" else (0, 0, 0, 0))
+
+
 @pytest.mark.parametrize(
     ("more", "what"),
     [
