@@ -1,11 +1,12 @@
 """What a check is: a question about what innsyn observed, answered kept, broken or not observable, with evidence.
 
 A check is pure but for what it reads through the ports of `Looking`; it reads no clock. It says nothing of a person in
-clear: what it found is named by ids, topics and days, or by a token, and shown by where events lie.
+clear: what it found is named by ids, topics and days, and shown by where events lie.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ from streams.rights.protocol.request import RequestState
 
 MOST_EVIDENCE = 3
 """Events that are shown of one violation: enough to follow, and no list of people."""
-_KEY = re.compile(r"[A-Za-z0-9][\w.:/+>=*\[\]-]{0,199}")
+LONGEST_KEY = 300
+"""Characters: a topic has up to 249. Of a longer key a hash takes the place of the end."""
+_KEY = re.compile(r"[A-Za-z0-9_(*][\w.:/+>=*()\[\]-]*")
+_HEX = 16
 
 
 class Verdict(StrEnum):
@@ -85,11 +89,21 @@ def event(row: HeldRow) -> Evidence:
     )
 
 
+def key_of(place: str, name: str) -> str:
+    """The key of what others named, such as a field, at a place of ours: a hash stands for a name that is no key."""
+    key = f"{place}/{name}"
+    return key if _KEY.fullmatch(key) else f"{place}/{_hashed(name)}"
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_HEX]
+
+
 @dataclass(frozen=True)
 class Violation:
-    """One thing that breaks a duty. `key`: what it is about, the same at every run: ids, topics, days or a token in
-    hex, never a value. `says`: one English sentence without a personal value. `since`: from when on it is one, by the
-    event or the day that makes it so."""
+    """One thing that breaks a duty. `key`: what it is about, the same at every run: ids, topics and days, never a value
+    or a token; shortened where it is too long. `says`: one English sentence without a personal value. `since`: from
+    when on it is one, by the event or the day that makes it so."""
 
     key: str
     says: str
@@ -98,7 +112,12 @@ class Violation:
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
-            raise ValueError("the key of a violation is of letters, digits and . : / + > = * [ ] - _ alone")
+            raise ValueError(
+                "the key of a violation is of letters, digits and . : / + > = * ( ) [ ] - _ alone"
+            )
+        if len(self.key) > LONGEST_KEY:
+            kept = self.key[: LONGEST_KEY - _HEX - 1]
+            object.__setattr__(self, "key", f"{kept}-{_hashed(self.key)}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from schemas.paths import covers
-from streams.duties.check import Check, Checked, Evidence, Looking, Violation, judged
+from streams.duties.check import Check, Checked, Evidence, Looking, Violation, judged, key_of
 
 STOPPED = timedelta(days=7)
 """A field that has not come for so long does not come any more."""
@@ -17,7 +17,7 @@ def untagged_fields(looking: Looking) -> Checked:
     seen = [item for item in looking.untagged.seen() if looking.now - item.last_seen < STOPPED]
     violations = [
         Violation(
-            key=f"{item.topic}/{item.path}",
+            key=key_of(item.topic, item.path),
             says=f"The field {item.path} on {item.topic} is in no contract, so nobody's data in it are tagged.",
             since=item.first_seen,
             evidence=(Evidence(note=f"contracts/{item.topic}.yaml"),),

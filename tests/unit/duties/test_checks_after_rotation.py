@@ -72,16 +72,21 @@ def test_the_end_of_a_contract_counts_for_what_is_held_under_every_key(
     watched.write(Row(held, 1, of("crm.customers"), at=-400 * DAY))
     said(watched, ended(told))
     (found,) = watched.check("past_term_after_contract").violations
-    assert found.key == f"crm/{token(held).hex()}"
+    assert (found.key, found.evidence[0].token) == ("crm", token(held).hex())
     watched.kept = [Span(token(NEWEST))]
     assert watched.check("past_term_after_contract").verdict is Verdict.KEPT
 
 
-def test_an_end_that_was_said_under_two_keys_is_found_once(watched: Watched) -> None:
+@pytest.mark.parametrize("at_once", [1, 1_000])
+def test_an_end_that_was_said_under_two_keys_is_found_once(
+    watched: Watched, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.duties.checks.people.AT_ONCE", at_once)
     watched.write(Row(NEWEST, 1, of("crm.customers"), at=-400 * DAY))
     said(watched, ended(OLD), ended(NEW))
-    checked = watched.check("past_term_after_contract")
-    assert [item.key for item in checked.violations] == [f"crm/{token(NEWEST).hex()}"]
+    (found,) = watched.check("past_term_after_contract").violations
+    assert " of 1 person " in found.says
+    assert [item.token for item in found.evidence] == [token(NEWEST).hex()]
 
 
 @pytest.mark.parametrize("thing", [8, 9])

@@ -84,12 +84,61 @@ def test_what_stands_past_the_end_of_the_last_contract_breaks_it_until_it_is_gon
     if kept:
         assert found == []
         return
-    assert [item.key for item in found] == [f"crm/{token(1).hex()}"]
+    assert [item.key for item in found] == ["crm"]
+    assert found[0].says == "Data in crm of 1 person whose contracts ended are held past their term."
     assert found[0].evidence == (Evidence("crm.customers", 0, 1, token(1).hex(), moment(-400 * DAY)),)
     ended = model().catalogue.calendar.day(moment(-120 * DAY))
     assert model().catalogue.calendar.day(found[0].since) - ended == timedelta(days=1)
     watched.sinks.eraser.forget([Span(token(1))], {register.id: None})
     assert [item.standing for item in watched.run("past_term_after_contract")] == [Standing.MENDED]
+
+
+def after_contract(numbers: range) -> Watched:
+    """These people were customers until 120 days ago, and stand in the register yet: the later the higher."""
+    watched, register = Watched(), of("crm.customers")
+    watched.write(*(Row(number, number, register, at=-400 * DAY + number) for number in numbers))
+    ended = -120 * DAY
+    said = [Said(number, 1_000 + number, started=ended, at=ended) for number in numbers]
+    batch = LineageBatch(ROW_SCHEMA.empty_table(), clocks=clock_table(said), key_id="k1")
+    watched.sinks.writer().write(batch, lambda: NOW)
+    return watched
+
+
+def test_however_many_stand_past_their_contract_they_are_one_finding_of_their_system() -> None:
+    """Which counts them all, shows the oldest three and has nobody's token in its key; one more mends nothing."""
+    watched, crm = after_contract(range(1, 121)), of("crm.customers")
+    (found,) = watched.run("past_term_after_contract")
+    assert (found.key, found.standing, len(found.evidence)) == ("crm", Standing.OPEN, 3)
+    assert " of 120 people " in found.says
+    watched.sinks.eraser.forget([Span(token(7))], {crm.id: None})
+    (again,) = watched.run("past_term_after_contract")
+    assert (again.id, again.standing) == (found.id, Standing.OPEN)
+    assert " of 119 people " in again.says
+
+
+def test_of_more_people_than_a_run_looks_at_it_says_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.duties.checks.people.AT_ONCE", 2)
+    monkeypatch.setattr("streams.duties.checks.people.MOST", 4)
+    assert " of 4 people " in after_contract(range(1, 5)).check("past_term_after_contract").violations[0].says
+    watched = after_contract(range(1, 8))
+    checked = watched.check("past_term_after_contract")
+    assert (checked.looked_at, len(checked.violations)) == (4, 1)
+    assert " of at least 4 people " in checked.violations[0].says
+    watched.kept = tuple(Span(token(number)) for number in range(1, 8))
+    assert watched.check("past_term_after_contract").verdict is Verdict.NOT_OBSERVABLE
+
+
+def test_no_name_of_a_field_ends_the_check() -> None:
+    """Nor what stands for more of them than are kept apart, a leading `_`, or a long topic and path."""
+    watched = Watched(company=load_company(CARRIER))
+    long = "t" * 249
+    watched.sinks.untagged.note(
+        {"web.new": ["(more)", "_id", "a b@c"], "_own": ["x"], long: [".".join(["field"] * 20)]}, NOW
+    )
+    found = {item.key for item in watched.run("untagged_fields")}
+    assert {"web.new/(more)", "web.new/_id", "_own/x"} < found
+    assert len(found) == 5
+    assert all(len(key) <= 300 and "@" not in key for key in found)
 
 
 def test_a_contact_that_nobody_can_use_breaks_it() -> None:
