@@ -16,8 +16,8 @@ import structlog
 from console.wiring.answering import keyring
 from console.wiring.local import LocalInstance, announced, running
 from console.wiring.processes import raise_first
-from schemas.catalogue import load_catalogue
 from schemas.codec import confluent_prefix, encode
+from schemas.company import load_company
 from schemas.records import load_records
 from schemas.settings import Settings
 from sinks.clickhouse.client import ClickHouse
@@ -144,13 +144,16 @@ def _feed(
         total += _log_file(settings, connection, producer, outside)
         needles.add(*LOG_ADDRESSES, STRANGER)
         producer.flush()
-    # What somebody consented to, and to whom by which instrument and law something was disclosed, are words of the
-    # catalogue, which the index holds.
-    catalogue = load_catalogue()
+    # What somebody consented to and on which text, and to whom by which instrument and law something was disclosed, are
+    # words of the catalogue, which the index holds.
+    company = load_company()
+    catalogue = company.catalogue
     known = [
         word for item in catalogue.recipients.values() for word in (item.instrument, item.citation) if word
     ]
-    needles.values -= {word.encode() for word in (*catalogue.purposes, *catalogue.recipients, *known)}
+    needles.values -= {
+        word.encode() for word in (*catalogue.purposes, *catalogue.recipients, *company.notices, *known)
+    }
     await_that(lambda: consumed() >= total, "everything is tagged")
     return total
 
