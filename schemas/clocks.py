@@ -26,7 +26,7 @@ _Key = Literal["group", "mark", "at", "above_zero"]
 def clock_faults(rule: ClockRule) -> Iterator[tuple[str, str]]:
     """(key, what is wrong and how to mend it) of a rule, whatever its record."""
     if rule.clock not in CLOCKS:
-        yield "clock", _unknown("clock", rule.clock, CLOCKS)
+        yield "clock", unknown("clock", rule.clock, CLOCKS)
     if (rule.mark is None) != (not rule.marks):
         yield (
             "mark",
@@ -34,7 +34,7 @@ def clock_faults(rule: ClockRule) -> Iterator[tuple[str, str]]:
         )
     for word in [*rule.marks.values(), rule.says]:
         if word not in WORDS:
-            yield "marks", _unknown("word", word, WORDS)
+            yield "marks", unknown("word", word, WORDS)
     if rule.at is not None and rule.says != "starts":
         yield "says", "at says when the clock starts; leave says out"
     if rule.days_before and rule.clock not in MOMENTS:
@@ -91,11 +91,12 @@ def _fields(record: RecordSchema, where: str, rule: ClockRule) -> Iterator[Probl
         yield Problem(record.file, where, f"mark {rule.mark} is no enum", mend)
     for symbol in rule.marks if symbols else ():
         if symbol not in symbols:
-            what, _, mend = _unknown("symbol", symbol, symbols).partition("; ")
+            what, _, mend = unknown("symbol", symbol, symbols).partition("; ")
             yield Problem(record.file, where, what, mend)
 
 
-def _unknown(noun: str, word: str, known: Collection[str]) -> str:
+def unknown(noun: str, word: str, known: Collection[str]) -> str:
+    """What is wrong with a word that is in no list, and which was meant, or which there are."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     mend = f"did you mean {close[0]}?" if close else f"use {', '.join(known)}"
     return f"unknown {noun} {word or '(empty)'}; {mend}"

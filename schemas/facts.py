@@ -6,7 +6,6 @@ UNKNOWN, never itself: it may be anything, also of a person.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from typing import Literal, get_args
 
 from schemas.annotations import FACT_FIELDS, FactRule, Problem, RecordSchema
 from schemas.catalogue import Catalogue
+from schemas.clocks import unknown
 from schemas.entries import Instrument
 from schemas.vocabulary import Role
 
@@ -105,7 +105,7 @@ def fact_faults(rule: FactRule) -> Iterator[tuple[str, str]]:
     """(key, what is wrong and how to mend it) of a rule, whatever its record."""
     fact = FACTS.get(rule.fact)
     if fact is None:
-        yield "fact", _unknown("fact", rule.fact, FACTS)
+        yield "fact", unknown("fact", rule.fact, FACTS)
         return
     if (rule.mark is None) != (not rule.marks):
         yield (
@@ -116,7 +116,7 @@ def fact_faults(rule: FactRule) -> Iterator[tuple[str, str]]:
         yield "says", f"is missing; write one of {', '.join(fact.says)}"
     for word in [*rule.marks.values(), *([rule.says] if rule.says else [])]:
         if word not in fact.says:
-            yield "marks" if rule.marks else "says", _unknown("word", word, fact.says)
+            yield "marks" if rule.marks else "says", unknown("word", word, fact.says)
     for key in FACT_FIELDS:
         if getattr(rule, key) is not None and key not in {
             *fact.takes,
@@ -169,7 +169,7 @@ def _fields(record: RecordSchema, where: str, rule: FactRule) -> Iterator[Proble
         yield Problem(record.file, where, f"mark {rule.mark} is no enum", mend)
     for symbol in rule.marks if symbols else ():
         if symbol not in symbols:
-            what, _, mend = _unknown("symbol", symbol, symbols).partition("; ")
+            what, _, mend = unknown("symbol", symbol, symbols).partition("; ")
             yield Problem(record.file, where, what, mend)
 
 
@@ -177,9 +177,3 @@ def _of_strings(record: RecordSchema, name: str) -> bool:
     """Whether a field at the top is an array of strings."""
     (kind,) = (item["type"] for item in record.json["fields"] if item["name"] == name)
     return isinstance(kind, dict) and (kind.get("type"), kind.get("items")) == ("array", "string")
-
-
-def _unknown(noun: str, word: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    mend = f"did you mean {close[0]}?" if close else f"use {', '.join(known)}"
-    return f"unknown {noun} {word or '(empty)'}; {mend}"
